@@ -1,0 +1,42 @@
+# Every target of ours is made here, so that each gets the same warnings and include root.
+
+set(HALVING_WARNINGS -Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+                     -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  list(APPEND HALVING_WARNINGS -Wthread-safety -Wthread-safety-beta)
+endif()
+if(HALVING_WERROR)
+  list(APPEND HALVING_WARNINGS -Werror)
+endif()
+
+function(halving_settings target)
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_options(${target} PRIVATE ${HALVING_WARNINGS})
+endfunction()
+
+# halving_library(name SOURCES ... DEPS ...)
+function(halving_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+  halving_settings(${name})
+endfunction()
+
+# halving_program(name SOURCES ... DEPS ...)
+function(halving_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  halving_settings(${name})
+endfunction()
+
+# halving_test(name SOURCES ... DEPS ...): a GoogleTest program, each of its cases a ctest test.
+function(halving_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  halving_settings(${name})
+  # Tests keep their folder apart, so that nobody finds them beside the programs.
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
+endfunction()

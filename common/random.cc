@@ -1,0 +1,54 @@
+#include "common/random.h"
+
+#include <sys/random.h>
+
+#include <cstring>
+
+#include "absl/strings/escaping.h"
+#include "common/check.h"
+
+namespace halving {
+namespace {
+
+uint64_t SplitMix64(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+uint64_t MixBits(uint64_t a, uint64_t b, uint64_t c) {
+  return SplitMix64(SplitMix64(SplitMix64(a) ^ b) ^ c);
+}
+
+double UnitInterval(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1.0p-53; }
+
+uint64_t BoundedBits(uint64_t bits, uint64_t bound) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<uint64_t>((static_cast<Wide>(bits) * bound) >> 64);
+}
+
+std::string SecureRandomBytes(size_t size) {
+  std::string bytes(size, '\0');
+  // getentropy gives at most 256 bytes a call.
+  for (size_t at = 0; at < size; at += 256) {
+    HV_CHECK(getentropy(bytes.data() + at, std::min<size_t>(256, size - at)) == 0)
+        << "the operating system has no random bytes";
+  }
+  return bytes;
+}
+
+std::string SecureRandomHex(size_t size) { return absl::BytesToHexString(SecureRandomBytes(size)); }
+
+uint64_t SecureRandomNonZero() {
+  uint64_t value = 0;
+  while (value == 0) {
+    const std::string bytes = SecureRandomBytes(sizeof(value));
+    std::memcpy(&value, bytes.data(), sizeof(value));
+  }
+  return value;
+}
+
+}  // namespace halving
