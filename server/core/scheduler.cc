@@ -1,0 +1,272 @@
+// Execute, and what is recorded. What is decided: scheduler_studies.cc and scheduler_trials.cc.
+#include "server/core/scheduler.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/status.h"
+
+namespace halving {
+namespace {
+
+constexpr absl::Duration kTickEvery = absl::Seconds(1);
+constexpr absl::Duration kCountTimeEvery = absl::Minutes(1);
+
+}  // namespace
+
+absl::StatusOr<Answer> Scheduler::Execute(const Command& command, absl::Time now,
+                                          std::vector<Event>* events) {
+  const auto* tick = std::get_if<Tick>(&command);
+  const absl::Duration paused_for = tick != nullptr ? tick->paused_for : absl::ZeroDuration();
+  if (now - last_tick_ >= kTickEvery || paused_for > absl::ZeroDuration()) {
+    // Before anything expires: a server that was stopped itself must not blame the workers.
+    Record(TimePassed{.time = now, .paused_for = paused_for}, events);
+  }
+  Settle(now, events);
+  const size_t before = events->size();
+  bool last = false;
+  absl::StatusOr<Decision> decision;
+  do {
+    decision = Decide(command, now);
+    if (!decision.ok()) return std::move(decision).status();
+    last = decision->last || !decision->event.has_value();
+    // What was counted in this very call is no duplicate of itself.
+    decision->answer.duplicate = decision->answer.duplicate && events->size() == before;
+    if (decision->event.has_value()) Record(*std::move(decision->event), events);
+  } while (!last);
+  Settle(now, events);
+  return std::move(decision->answer);
+}
+
+void Scheduler::Record(Event event, std::vector<Event>* events) {
+  Apply(event);
+  events->push_back(std::move(event));
+}
+
+void Scheduler::Settle(absl::Time now, std::vector<Event>* events) {
+  while (const std::optional<LeaseTable::Key> due = leases_.FirstDue(now)) {
+    const Study& study = *studies_.at(due->first);
+    const std::string reason =
+        absl::StrCat("worker ", study.FindTrial(due->second)->lease->worker, " was silent for ",
+                     absl::FormatDuration(study.spec().lease), ", the study's lease");
+    Record(Lose(*due, FailureCause::kExpired, reason, now), events);
+  }
+  while (!touched_.empty()) {
+    const StudyUid uid = *touched_.begin();
+    const Study* study = FindStudy(uid);
+    std::optional<Event> due = study == nullptr ? std::nullopt : study->DueEvent(now);
+    if (due.has_value()) {
+      Record(*std::move(due), events);
+    } else {
+      touched_.erase(uid);
+    }
+  }
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::Decide(const Command& command,
+                                                      absl::Time now) const {
+  return std::visit([&](const auto& c) { return DecideOn(c, now); }, command);
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Tick&, absl::Time now) const {
+  for (const auto& [running, uid] : candidates_) {
+    const Study& study = *studies_.at(uid);
+    if (study.spec().limits.max_wall_time > absl::ZeroDuration() &&
+        study.UncountedTime(now) >= kCountTimeEvery) {
+      return Decision{.event = RunningTimeCounted{
+                          .study = uid, .running_time = study.RunningTime(now), .time = now}};
+    }
+  }
+  return Decision{};
+}
+
+absl::Time Scheduler::NextDue() const {
+  absl::Time next = leases_.NextDeadline();
+  const absl::Time tick = last_tick_ + kTickEvery;
+  // Ticks keep the wall time and the sliding sums; without studies there is nothing to keep.
+  return candidates_.empty() && leases_.size() == 0 ? next : std::min(next, tick);
+}
+
+void Scheduler::Apply(const Event& event) {
+  std::visit([this](const auto& e) { ApplyOne(e); }, event);
+}
+
+template <typename StudyEvent>
+void Scheduler::ApplyOne(const StudyEvent& event) {
+  Study& study = MutableStudy(event.study);
+  study.Apply(event);
+  Reindex(study);
+}
+
+void Scheduler::ApplyOne(const StudyCreated& event) {
+  HV_CHECK(event.study > last_uid_) << "study uid " << event.study << " after " << last_uid_;
+  last_uid_ = event.study;
+  by_name_[event.spec.name] = event.study;
+  studies_[event.study] = std::make_unique<Study>(event);
+  Reindex(*studies_[event.study]);
+}
+
+void Scheduler::ApplyOne(const StudyDeleted& event) {
+  const auto key = candidate_key_.find(event.study);
+  if (key != candidate_key_.end()) {
+    candidates_.erase({key->second, event.study});
+    candidate_key_.erase(key);
+  }
+  by_name_.erase(MutableStudy(event.study).spec().name);
+  studies_.erase(event.study);
+}
+
+void Scheduler::ApplyOne(const StudyEnded& event) {
+  Study& study = MutableStudy(event.study);
+  for (const auto& [start, id] : study.running()) EndLease(study, *study.FindTrial(id), event.time);
+  study.Apply(event);
+  Reindex(study);
+}
+
+void Scheduler::ApplyOne(const WorkerStarted& event) { workers_.Start(event); }
+
+void Scheduler::ApplyOne(const WorkerSeen& event) { workers_.See(event); }
+
+void Scheduler::ApplyOne(const TrialLeased& event) {
+  Study& study = MutableStudy(event.study);
+  study.Apply(event);
+  asks_.Record(event.worker, event.incarnation, event.request_id,
+               {.study = event.study, .trial = event.trial, .attempt = event.attempt});
+  workers_.SeeAt(event.worker, event.time);
+  IndexLease(study, event.trial);
+  Reindex(study);
+}
+
+void Scheduler::ApplyOne(const AttemptFailed& event) {
+  Study& study = MutableStudy(event.study);
+  const Trial& trial = *study.FindTrial(event.trial);
+  const std::string worker = trial.lease->worker;
+  EndLease(study, trial, event.time);
+  event.cause == FailureCause::kReported ? workers_.MarkIdle(worker, event.time)
+                                         : workers_.CountLost(worker, event.time);
+  study.Apply(event);
+  Reindex(study);
+}
+
+void Scheduler::ApplyOne(const AttemptReturned& event) {
+  Study& study = MutableStudy(event.study);
+  const Trial& trial = *study.FindTrial(event.trial);
+  EndLease(study, trial, event.time);
+  workers_.MarkIdle(trial.lease->worker, event.time);
+  study.Apply(event);
+  Reindex(study);
+}
+
+void Scheduler::ApplyOne(const TrialProgressed& event) {
+  Study& study = MutableStudy(event.study);
+  study.Apply(event);
+  workers_.SeeAt(study.FindTrial(event.trial)->lease->worker, event.time);
+  IndexLease(study, event.trial);
+  Reindex(study);
+}
+
+void Scheduler::ApplyOne(const TrialReported& event) {
+  Study& study = MutableStudy(event.study);
+  const Trial& trial = *study.FindTrial(event.trial);
+  EndLease(study, trial, event.time);
+  workers_.CountFinished(trial.lease->worker, event.time);
+  study.Apply(event);
+  Reindex(study);
+}
+
+void Scheduler::ApplyOne(const LeaseRenewed& event) {
+  Study& study = MutableStudy(event.study);
+  study.Apply(event);
+  workers_.SeeAt(study.FindTrial(event.trial)->lease->worker, event.time);
+  IndexLease(study, event.trial);
+}
+
+void Scheduler::ApplyOne(const TimePassed& event) {
+  leases_.Postpone(event.paused_for);
+  if (last_tick_ != absl::InfinitePast()) {
+    const absl::Duration passed = event.time - last_tick_;
+    worker_time_.Add(event.time, passed * workers_.Connected(event.time));
+    for (const StudyUid uid : leases_.Studies()) {
+      MutableStudy(uid).CountLeaseTime(event.time, passed);
+    }
+  }
+  last_tick_ = event.time;
+  for (const auto& [running, uid] : candidates_) {
+    if (MutableStudy(uid).spec().limits.max_wall_time > absl::ZeroDuration()) touched_.insert(uid);
+  }
+  asks_.ForgetOld(event.time);
+  workers_.ForgetUnseen(event.time, leases_);
+}
+
+void Scheduler::IndexLease(const Study& study, TrialId trial) {
+  const Lease& lease = *study.FindTrial(trial)->lease;
+  leases_.Set({study.uid(), trial}, lease.worker, lease.renewed + study.spec().lease);
+}
+
+void Scheduler::EndLease(const Study& study, const Trial& trial, absl::Time now) {
+  leases_.Erase({study.uid(), trial.id});
+  asks_.Retire(trial.lease->worker, trial.lease->incarnation, trial.lease->request_id, now);
+}
+
+void Scheduler::Reindex(const Study& study) {
+  touched_.insert(study.uid());
+  const auto key = candidate_key_.find(study.uid());
+  if (key != candidate_key_.end()) {
+    candidates_.erase({key->second, study.uid()});
+    candidate_key_.erase(key);
+  }
+  if (study.state() != StudyState::kRunning) return;
+  const auto running = static_cast<int64_t>(study.running().size());
+  candidates_.insert({running, study.uid()});
+  candidate_key_[study.uid()] = running;
+}
+
+void Scheduler::Recover(absl::Time now) {
+  last_tick_ = now;
+  for (const auto& [uid, study] : studies_) {
+    study->Recover(now);
+    for (const auto& [start, id] : study->running()) IndexLease(*study, id);
+  }
+}
+
+const Study* Scheduler::FindStudy(const std::string& name) const {
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? nullptr : FindStudy(at->second);
+}
+
+const Study* Scheduler::FindStudy(StudyUid uid) const {
+  const auto at = studies_.find(uid);
+  return at == studies_.end() ? nullptr : at->second.get();
+}
+
+bool Scheduler::IsServed(const std::string& objective, absl::Time now) const {
+  return std::any_of(workers_.all().begin(), workers_.all().end(), [&](const auto& entry) {
+    const WorkerInfo& info = entry.second;
+    const bool serves = info.objectives.empty() ||
+                        std::find(info.objectives.begin(), info.objectives.end(), objective) !=
+                            info.objectives.end();
+    return serves && (WorkerTable::IsConnected(info, now) || leases_.IsHolder(entry.first));
+  });
+}
+
+absl::Status Scheduler::CheckInvariants() const {
+  int64_t running = 0;
+  for (const auto& [uid, study] : studies_) {
+    HV_RETURN_IF_ERROR(study->CheckInvariants());
+    running += static_cast<int64_t>(study->running().size());
+  }
+  if (running != leases_.size()) {
+    return absl::InternalError(
+        absl::StrCat(running, " trials run under ", leases_.size(), " leases"));
+  }
+  return absl::OkStatus();
+}
+
+std::string Scheduler::DebugString() const {
+  std::string text = absl::StrCat("last uid ", last_uid_, ", ", leases_.size(), " leases\n");
+  for (const auto& [uid, study] : studies_) text += study->DebugString();
+  return text;
+}
+
+}  // namespace halving

@@ -1,0 +1,99 @@
+// What the commands of people decide.
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+#include "server/core/scheduler.h"
+#include "server/core/state_names.h"
+
+namespace halving {
+
+absl::StatusOr<const Study*> Scheduler::NamedStudy(const std::string& name) const {
+  const Study* study = FindStudy(name);
+  if (study == nullptr) {
+    return absl::NotFoundError(absl::StrCat("there is no study \"", name, "\"; ", by_name_.size(),
+                                            " studies exist, ListStudies names them"));
+  }
+  return study;
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& command,
+                                                        absl::Time now) const {
+  HV_ASSIGN_OR_RETURN(StudySpec spec, Normalise(command.spec));
+  const Study* existing = FindStudy(spec.name);
+  if (existing == nullptr) {
+    if (spec.seed == 0) spec.seed = command.fallback_seed;
+    return Decision{.event =
+                        StudyCreated{.study = last_uid_ + 1, .spec = std::move(spec), .time = now}};
+  }
+  if (spec.seed == 0) spec.seed = existing->spec().seed;
+  // An extension does not make the request that created the study another one.
+  if (spec.limits == existing->first_limits()) spec.limits = existing->spec().limits;
+  if (spec == existing->spec()) return Decision{.answer = {.study = existing->uid()}};
+  return absl::AlreadyExistsError(absl::StrCat(
+      "a study \"", spec.name, "\" with another spec exists and is ", StateName(existing->state()),
+      "; choose another name, or delete that one first"));
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const PauseStudy& command,
+                                                        absl::Time now) const {
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  if (study->state() == StudyState::kPaused) return Decision{.answer = {.study = study->uid()}};
+  if (study->ended()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("study \"", command.name, "\" is ", StateName(study->state()), " (",
+                     study->end_reason(), "); only a RUNNING one can be paused"));
+  }
+  return Decision{.event =
+                      StudyPaused{.study = study->uid(), .running_time = study->RunningTime(now)}};
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ResumeStudy& command,
+                                                        absl::Time now) const {
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  if (study->state() == StudyState::kRunning) return Decision{.answer = {.study = study->uid()}};
+  if (study->ended()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "study \"", command.name, "\" is ", StateName(study->state()), " (", study->end_reason(),
+        "); only a PAUSED one can be resumed. ExtendStudy "
+        "reopens a COMPLETED one"));
+  }
+  return Decision{.event = StudyResumed{.study = study->uid(), .time = now}};
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const StopStudy& command,
+                                                        absl::Time now) const {
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  if (study->ended()) return Decision{.answer = {.study = study->uid()}};
+  return Decision{.event = StudyEnded{.study = study->uid(),
+                                      .state = StudyState::kStopped,
+                                      .reason = "stopped by request",
+                                      .running_time = study->RunningTime(now),
+                                      .time = now}};
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ExtendStudy& command,
+                                                        absl::Time now) const {
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  if (study->state() == StudyState::kStopped || study->state() == StudyState::kFailed) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("study \"", command.name, "\" is ", StateName(study->state()), " (",
+                     study->end_reason(), "); only a COMPLETED one can be reopened"));
+  }
+  HV_ASSIGN_OR_RETURN(const Limits limits, ExtendLimits(study->spec().limits, command.limits));
+  if (limits == study->spec().limits) return Decision{.answer = {.study = study->uid()}};
+  return Decision{.event = StudyExtended{.study = study->uid(), .limits = limits, .time = now}};
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const DeleteStudy& command,
+                                                        absl::Time) const {
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  if (!study->ended()) {
+    return absl::FailedPreconditionError(absl::StrCat("study \"", command.name, "\" is ",
+                                                      StateName(study->state()),
+                                                      "; stop it before it is deleted"));
+  }
+  return Decision{.event = StudyDeleted{.study = study->uid()},
+                  .answer = {.study = study->uid()},
+                  .last = true};
+}
+
+}  // namespace halving

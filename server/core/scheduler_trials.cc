@@ -1,0 +1,266 @@
+// What the calls of workers decide.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+#include "server/core/scheduler.h"
+#include "server/core/state_names.h"
+
+namespace halving {
+namespace {
+
+std::string NameOf(const Study& study, const Trial& trial) {
+  return absl::StrCat("trial ", trial.id, " of study \"", study.spec().name, "\"");
+}
+
+const std::vector<CurvePoint>* PointsOf(const Outcome& outcome) {
+  if (const auto* progress = std::get_if<Progress>(&outcome)) return &progress->points;
+  if (const auto* completed = std::get_if<Completed>(&outcome)) return &completed->points;
+  return nullptr;
+}
+
+bool Serves(const Ask& ask, const Study& study) {
+  return ask.objectives.empty() || std::find(ask.objectives.begin(), ask.objectives.end(),
+                                             study.spec().objective) != ask.objectives.end();
+}
+
+// The lease must be the newest attempt's.
+absl::Status CheckEpochs(const Study& study, const Trial& trial, const Outcome& outcome) {
+  const int64_t from = trial.lease->from_epoch;
+  const int64_t to = study.ladder().epochs(trial.rung);
+  const std::vector<CurvePoint>* points = PointsOf(outcome);
+  for (size_t i = 0; points != nullptr && i < points->size(); ++i) {
+    const int64_t epoch = (*points)[i].epoch;
+    if (epoch > from && epoch <= to) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("points[", i, "].epoch is ", epoch, "; this attempt trains from epoch ", from,
+                     " to ", to, ", so its points are at ", from + 1, " to ", to));
+  }
+  const auto* progress = std::get_if<Progress>(&outcome);
+  if (progress != nullptr && !progress->checkpoint_id.empty() &&
+      (progress->checkpoint_epoch <= from || progress->checkpoint_epoch > to)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("checkpoint_epoch is ", progress->checkpoint_epoch,
+                     "; this attempt trains from epoch ", from, " to ", to));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Ask& ask, absl::Time now) const {
+  if (!ask.incarnation.empty()) {
+    if (workers_.IsSuperseded(ask.worker, ask.incarnation)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("worker id \"", ask.worker,
+                       "\" was taken over by a newer process; this one must leave, or ask under "
+                       "another worker id"));
+    }
+    const WorkerInfo* info = workers_.Find(ask.worker);
+    if (info == nullptr || info->incarnation != ask.incarnation) {
+      return Decision{.event = WorkerStarted{
+                          .worker = ask.worker, .incarnation = ask.incarnation, .time = now}};
+    }
+    std::optional<Event> replaced = ReplacedLease(ask, now);
+    if (replaced.has_value()) return Decision{.event = std::move(replaced)};
+  }
+  const WorkerInfo* info = workers_.Find(ask.worker);
+  if (info == nullptr || info->last_seen != now || info->host != ask.host ||
+      info->device != ask.device || info->objectives != ask.objectives) {
+    return Decision{.event = WorkerSeen{.worker = ask.worker,
+                                        .incarnation = ask.incarnation,
+                                        .host = ask.host,
+                                        .device = ask.device,
+                                        .objectives = ask.objectives,
+                                        .time = now}};
+  }
+  const LeaseKey* known = asks_.Find(ask.worker, ask.incarnation, ask.request_id);
+  if (known != nullptr) return KnownAsk(ask, *known, now);
+  return Decision{.event = NextHandOut(ask, now)};
+}
+
+Scheduler::Decision Scheduler::KnownAsk(const Ask&, const LeaseKey& lease, absl::Time now) const {
+  const Study* study = FindStudy(lease.study);
+  const Trial* trial = study == nullptr ? nullptr : study->FindTrial(lease.trial);
+  if (trial == nullptr || trial->attempts != lease.attempt ||
+      trial->state != TrialState::kRunning) {
+    return Decision{};  // Its lease is over: ask anew.
+  }
+  if (trial->lease->renewed != now) {
+    return Decision{.event = LeaseRenewed{.study = lease.study, .trial = lease.trial, .time = now}};
+  }
+  return Decision{.answer = {.study = lease.study, .assignment = study->Describe(*trial)}};
+}
+
+std::optional<Event> Scheduler::ReplacedLease(const Ask& ask, absl::Time now) const {
+  for (const LeaseTable::Key& key : leases_.HeldBy(ask.worker)) {
+    const Lease& lease = *FindStudy(key.first)->FindTrial(key.second)->lease;
+    if (lease.incarnation.empty() || lease.incarnation == ask.incarnation) continue;
+    return Lose(key, FailureCause::kReplaced,
+                absl::StrCat("worker ", ask.worker, " was started anew"), now);
+  }
+  return std::nullopt;
+}
+
+std::optional<Event> Scheduler::NextHandOut(const Ask& ask, absl::Time now) const {
+  for (const auto& [running, uid] : candidates_) {
+    const Study& study = *FindStudy(uid);
+    if (!Serves(ask, study)) continue;
+    const std::optional<TrialId> next = study.NextQueued();
+    if (!next.has_value()) {
+      if (study.CanSample()) return study.NextSample();
+      continue;
+    }
+    const Trial& trial = *study.FindTrial(*next);
+    return TrialLeased{
+        .study = uid,
+        .trial = trial.id,
+        .attempt = trial.attempts + 1,
+        .worker = ask.worker,
+        .incarnation = ask.incarnation,
+        .request_id = ask.request_id,
+        .from_epoch = trial.ResumeEpoch(),
+        .checkpoint_id = trial.checkpoints.empty() ? "" : trial.checkpoints.back().id,
+        .time = now};
+  }
+  return std::nullopt;
+}
+
+AttemptFailed Scheduler::Lose(LeaseTable::Key key, FailureCause cause, std::string reason,
+                              absl::Time now) const {
+  const Study& study = *FindStudy(key.first);
+  const Trial& trial = *study.FindTrial(key.second);
+  return {.study = key.first,
+          .trial = key.second,
+          .attempt = trial.attempts,
+          .cause = cause,
+          .reason = std::move(reason),
+          .final = trial.failures + 1 >= study.spec().max_attempts,
+          .time = now};
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Report& report,
+                                                        absl::Time now) const {
+  const Study* study = FindStudy(report.lease.study);
+  const Trial* trial = study == nullptr ? nullptr : study->FindTrial(report.lease.trial);
+  const int32_t attempt = report.lease.attempt;
+  if (trial == nullptr || attempt < 1 || attempt > trial->attempts) {
+    return absl::NotFoundError(
+        "lease_id names no lease of a study that exists; was the study deleted? Drop the work");
+  }
+  const bool progress = std::holds_alternative<Progress>(report.outcome);
+  const auto counted =
+      std::find_if(trial->ended.begin(), trial->ended.end(),
+                   [attempt](const EndedAttempt& ended) { return ended.attempt == attempt; });
+  if (counted != trial->ended.end() && !progress) {
+    if (counted->digest == DigestOf(report.outcome)) {
+      return Decision{.answer = {.study = study->uid(), .duplicate = true}};
+    }
+    return absl::AlreadyExistsError(
+        absl::StrCat("attempt ", attempt, " of ", NameOf(*study, *trial),
+                     " has reported another outcome, which was counted; drop this one"));
+  }
+  if (study->ended()) {
+    if (progress) return Decision{.answer = {.study = study->uid(), .stop = true}};
+    return absl::FailedPreconditionError(absl::StrCat("study \"", study->spec().name, "\" is ",
+                                                      StateName(study->state()), " (",
+                                                      study->end_reason(), "); drop the work"));
+  }
+  if (attempt != trial->attempts) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(NameOf(*study, *trial), " was handed out again as attempt ", trial->attempts,
+                     ", so the lease of attempt ", attempt, " is over; drop the work"));
+  }
+  const bool open = trial->lease != nullptr &&
+                    (trial->state == TrialState::kRunning || trial->state == TrialState::kQueued);
+  if (!open) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the lease of attempt ", attempt, " of ", NameOf(*study, *trial), " is over",
+                     trial->state == TrialState::kFailed ? ": the trial has failed for good" : "",
+                     "; drop the work"));
+  }
+  HV_RETURN_IF_ERROR(CheckEpochs(*study, *trial, report.outcome));
+  return progress ? DecideProgress(*study, *trial, report, now)
+                  : DecideOutcome(*study, *trial, report, now);
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideProgress(const Study& study,
+                                                              const Trial& trial,
+                                                              const Report& report,
+                                                              absl::Time now) const {
+  const auto& progress = std::get<Progress>(report.outcome);
+  const bool revive = trial.state == TrialState::kQueued;
+  if (revive && workers_.IsSuperseded(trial.lease->worker, trial.lease->incarnation)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("worker id \"", trial.lease->worker,
+                     "\" was taken over by a newer process; drop the work"));
+  }
+  const bool new_checkpoint =
+      !progress.checkpoint_id.empty() && progress.checkpoint_epoch > trial.ResumeEpoch();
+  if (revive || new_checkpoint || study.HasNews(trial, trial.attempts, progress.points)) {
+    return Decision{
+        .event = TrialProgressed{.study = study.uid(),
+                                 .trial = trial.id,
+                                 .attempt = trial.attempts,
+                                 .points = progress.points,
+                                 .checkpoint_id = new_checkpoint ? progress.checkpoint_id : "",
+                                 .checkpoint_epoch = new_checkpoint ? progress.checkpoint_epoch : 0,
+                                 .revived = revive,
+                                 .time = now}};
+  }
+  if (trial.lease->renewed != now) {
+    return Decision{.event = LeaseRenewed{.study = study.uid(), .trial = trial.id, .time = now}};
+  }
+  return Decision{.answer = {.study = study.uid()}};
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOutcome(const Study& study, const Trial& trial,
+                                                             const Report& report,
+                                                             absl::Time now) const {
+  const Digest digest = DigestOf(report.outcome);
+  if (const auto* completed = std::get_if<Completed>(&report.outcome)) {
+    return Decision{.event = TrialReported{.study = study.uid(),
+                                           .trial = trial.id,
+                                           .attempt = trial.attempts,
+                                           .error = completed->error,
+                                           .points = completed->points,
+                                           .metrics = completed->metrics,
+                                           .checkpoint_id = completed->checkpoint_id,
+                                           .train_time = completed->train_time,
+                                           .digest = digest,
+                                           .time = now}};
+  }
+  const auto* failed = std::get_if<Failed>(&report.outcome);
+  const auto* returned = std::get_if<Returned>(&report.outcome);
+  if (trial.state == TrialState::kQueued) {  // It expired before; that was charged already.
+    return Decision{
+        .event = LateReasonRecorded{
+            .study = study.uid(),
+            .trial = trial.id,
+            .attempt = trial.attempts,
+            .reason = failed != nullptr ? failed->reason : returned->reason,
+            .unusable_checkpoint_id = returned != nullptr ? returned->unusable_checkpoint_id : "",
+            .digest = digest}};
+  }
+  if (failed != nullptr) {
+    const bool last = trial.failures + 1 >= study.spec().max_attempts;
+    return Decision{.event = AttemptFailed{.study = study.uid(),
+                                           .trial = trial.id,
+                                           .attempt = trial.attempts,
+                                           .cause = FailureCause::kReported,
+                                           .reason = failed->reason,
+                                           .final = last || !failed->retryable,
+                                           .digest = digest,
+                                           .time = now}};
+  }
+  return Decision{.event =
+                      AttemptReturned{.study = study.uid(),
+                                      .trial = trial.id,
+                                      .attempt = trial.attempts,
+                                      .reason = returned->reason,
+                                      .unusable_checkpoint_id = returned->unusable_checkpoint_id,
+                                      .digest = digest,
+                                      .time = now}};
+}
+
+}  // namespace halving

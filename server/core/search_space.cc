@@ -1,0 +1,187 @@
+#include "server/core/search_space.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+
+namespace halving {
+namespace {
+
+constexpr int64_t kLargestExactInteger = int64_t{1} << 53;
+constexpr size_t kMaxNameBytes = 128;
+
+template <typename... Parts>
+absl::Status Invalid(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+absl::Status CheckDomain(const std::string& where, const FloatRange& range) {
+  if (!std::isfinite(range.min) || !std::isfinite(range.max)) {
+    return Invalid(where, ".float has min ", range.min, " and max ", range.max,
+                   "; both must be finite numbers");
+  }
+  if (range.min >= range.max) {
+    return Invalid(where, ".float has min ", range.min, " and max ", range.max,
+                   "; need min < max (use a choice for a constant)");
+  }
+  if (!std::isfinite(range.max - range.min)) {
+    return Invalid(where, ".float spans more than a double can hold: min ", range.min, ", max ",
+                   range.max);
+  }
+  if (range.log && range.min <= 0) {
+    return Invalid(where, ".float has log with min ", range.min, "; log needs min > 0");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDomain(const std::string& where, const IntRange& range) {
+  if (range.min > range.max) {
+    return Invalid(where, ".int has min ", range.min, " and max ", range.max,
+                   "; need min <= max, both included");
+  }
+  if (std::max(std::abs(static_cast<double>(range.min)), std::abs(static_cast<double>(range.max))) >
+      static_cast<double>(kLargestExactInteger)) {
+    return Invalid(where, ".int has min ", range.min, " and max ", range.max,
+                   "; at most 2^53 in size, since configs travel as JSON numbers");
+  }
+  if (range.step < 1) return Invalid(where, ".int.step is ", range.step, "; it must be at least 1");
+  if (range.log && range.min < 1) {
+    return Invalid(where, ".int has log with min ", range.min, "; log needs min > 0");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDomain(const std::string& where, const Choice& choice) {
+  if (choice.values.empty()) return Invalid(where, ".choice has no values; give at least one");
+  for (size_t i = 0; i < choice.values.size(); ++i) {
+    const double* number = std::get_if<double>(&choice.values[i]);
+    if (number != nullptr && !std::isfinite(*number)) {
+      return Invalid(where, ".choice.values[", i, "] is ", *number, "; it must be finite");
+    }
+    if (std::find(choice.values.begin(), choice.values.begin() + i, choice.values[i]) !=
+        choice.values.begin() + i) {
+      return Invalid(where, ".choice.values[", i, "] is ", DebugString(choice.values[i]),
+                     " for the second time; each value may stand once");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDomain(const std::string& where, const std::monostate&) {
+  return Invalid(where, " has no domain; set one of float, int, choice");
+}
+
+// What a value must be, for messages.
+std::string Allowed(const Parameter& parameter) {
+  if (const auto* range = std::get_if<FloatRange>(&parameter.domain)) {
+    return absl::StrCat("a number from ", range->min, " to ", range->max);
+  }
+  if (const auto* range = std::get_if<IntRange>(&parameter.domain)) {
+    return absl::StrCat("a whole number from ", range->min, " to ", range->max,
+                        range->step == 1 ? "" : absl::StrCat(" in steps of ", range->step));
+  }
+  std::string text = "one of";
+  for (const ParameterValue& value : std::get<Choice>(parameter.domain).values) {
+    absl::StrAppend(&text, " ", DebugString(value));
+  }
+  return text;
+}
+
+std::optional<double> EncodeValue(const Parameter& parameter, const ParameterValue& value) {
+  if (const auto* choice = std::get_if<Choice>(&parameter.domain)) {
+    const auto at = std::find(choice->values.begin(), choice->values.end(), value);
+    if (at == choice->values.end()) return std::nullopt;
+    return static_cast<double>(at - choice->values.begin());
+  }
+  const double* number = std::get_if<double>(&value);
+  if (number == nullptr || !std::isfinite(*number)) return std::nullopt;
+  if (const auto* range = std::get_if<FloatRange>(&parameter.domain)) {
+    if (*number < range->min || *number > range->max) return std::nullopt;
+    return *number;
+  }
+  const auto& range = std::get<IntRange>(parameter.domain);
+  if (*number < static_cast<double>(range.min) || *number > static_cast<double>(range.max)) {
+    return std::nullopt;
+  }
+  if (std::nearbyint(*number) != *number) return std::nullopt;
+  if ((static_cast<int64_t>(*number) - range.min) % range.step != 0) return std::nullopt;
+  return *number;
+}
+
+}  // namespace
+
+absl::StatusOr<SearchSpace> SearchSpace::Create(std::vector<Parameter> parameters) {
+  if (parameters.empty()) {
+    return Invalid("parameters is empty; a study needs at least one parameter to search");
+  }
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    Parameter& parameter = parameters[i];
+    if (parameter.name.empty() || parameter.name.size() > kMaxNameBytes) {
+      return Invalid("parameters[", i, "].name has ", parameter.name.size(),
+                     " bytes; it must have 1 to ", kMaxNameBytes);
+    }
+    for (size_t j = 0; j < i; ++j) {
+      if (parameters[j].name == parameter.name) {
+        return Invalid("parameters[", i, "].name is \"", parameter.name,
+                       "\", as is that of parameters[", j, "]; names must differ");
+      }
+    }
+    auto* range = std::get_if<IntRange>(&parameter.domain);
+    if (range != nullptr && range->step == 0) range->step = 1;
+    const std::string where = absl::StrCat("parameters[", i, "] (", parameter.name, ")");
+    HV_RETURN_IF_ERROR(std::visit([&](const auto& domain) { return CheckDomain(where, domain); },
+                                  parameter.domain));
+  }
+  SearchSpace space;
+  space.parameters_ = std::move(parameters);
+  return space;
+}
+
+absl::StatusOr<Config> SearchSpace::Encode(const NamedConfig& named,
+                                           const std::string& where) const {
+  for (const auto& [name, value] : named) {
+    const auto known = [&name = name](const Parameter& p) { return p.name == name; };
+    if (std::none_of(parameters_.begin(), parameters_.end(), known)) {
+      return Invalid(where, " sets \"", name, "\", which is none of the study's parameters");
+    }
+  }
+  Config config;
+  for (const Parameter& parameter : parameters_) {
+    const auto at = std::find_if(named.begin(), named.end(),
+                                 [&](const auto& entry) { return entry.first == parameter.name; });
+    if (at == named.end()) {
+      return Invalid(where, " lacks \"", parameter.name, "\"; it must be ", Allowed(parameter));
+    }
+    const std::optional<double> encoded = EncodeValue(parameter, at->second);
+    if (!encoded.has_value()) {
+      return Invalid(where, " has ", parameter.name, " = ", DebugString(at->second),
+                     "; it must be ", Allowed(parameter));
+    }
+    config.push_back(*encoded);
+  }
+  return config;
+}
+
+NamedConfig SearchSpace::Decode(const Config& config) const {
+  NamedConfig named;
+  named.reserve(parameters_.size());
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto* choice = std::get_if<Choice>(&parameters_[i].domain);
+    named.emplace_back(parameters_[i].name, choice == nullptr
+                                                ? ParameterValue(config[i])
+                                                : choice->values[static_cast<size_t>(config[i])]);
+  }
+  std::sort(named.begin(), named.end());
+  return named;
+}
+
+std::string DebugString(const ParameterValue& value) {
+  if (const bool* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const double* number = std::get_if<double>(&value)) return absl::StrCat(*number);
+  return absl::StrCat("\"", std::get<std::string>(value), "\"");
+}
+
+}  // namespace halving

@@ -1,0 +1,44 @@
+// SlidingSum: a sum of durations over the last ten minutes.
+#ifndef HALVING_SERVER_CORE_SLIDING_SUM_H_
+#define HALVING_SERVER_CORE_SLIDING_SUM_H_
+
+#include <array>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace halving {
+
+// Exact to one slot of 30 seconds. Thread-compatible.
+class SlidingSum {
+ public:
+  void Add(absl::Time now, absl::Duration amount) {
+    const int64_t slot = SlotAt(now);
+    Slot& entry = slots_[slot % kSlots];
+    if (entry.number != slot) entry = {.number = slot, .sum = absl::ZeroDuration()};
+    entry.sum += amount;
+  }
+
+  absl::Duration Sum(absl::Time now) const {
+    absl::Duration sum;
+    for (const Slot& entry : slots_) {
+      if (entry.number > SlotAt(now) - kSlots && entry.number <= SlotAt(now)) sum += entry.sum;
+    }
+    return sum;
+  }
+
+ private:
+  static constexpr int64_t kSlots = 20;
+  static constexpr int64_t kSlotSeconds = 30;
+  struct Slot {
+    int64_t number = -1;
+    absl::Duration sum;
+  };
+  static int64_t SlotAt(absl::Time now) { return absl::ToUnixSeconds(now) / kSlotSeconds; }
+
+  std::array<Slot, kSlots> slots_;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_CORE_SLIDING_SUM_H_

@@ -1,0 +1,347 @@
+// What a study records. The rules that decide are in study_rules.cc.
+#include "server/core/study.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/check.h"
+
+namespace halving {
+namespace {
+
+SearchSpace SpaceOf(const StudySpec& spec) {
+  absl::StatusOr<SearchSpace> space = SearchSpace::Create(spec.parameters);
+  HV_CHECK(space.ok()) << "a spec that was not normalised: " << space.status();
+  return *std::move(space);
+}
+
+RungLadder LadderOf(const StudySpec& spec) {
+  absl::StatusOr<RungLadder> ladder = RungLadder::Create(spec.halving);
+  HV_CHECK(ladder.ok()) << "a spec that was not normalised: " << ladder.status();
+  return *std::move(ladder);
+}
+
+}  // namespace
+
+Study::Study(const StudyCreated& created)
+    : uid_(created.study),
+      spec_(created.spec),
+      first_limits_(created.spec.limits),
+      space_(SpaceOf(created.spec)),
+      ladder_(LadderOf(created.spec)),
+      policy_(Policy::Create(created.spec.policy, ladder_)),
+      create_time_(created.time),
+      running_since_(created.time),
+      rungs_(ladder_.rungs()) {}
+
+void Study::Apply(const StudyPaused& event) {
+  ++version_;
+  state_ = StudyState::kPaused;
+  counted_time_ = event.running_time;
+}
+
+void Study::Apply(const StudyResumed& event) {
+  ++version_;
+  state_ = StudyState::kRunning;
+  running_since_ = event.time;
+}
+
+void Study::Apply(const StudyEnded& event) {
+  ++version_;
+  state_ = event.state;
+  end_reason_ = event.reason;
+  end_time_ = event.time;
+  counted_time_ = event.running_time;
+  // Their leases are closed. An extension finds them at the front of the queue.
+  while (!running_.empty()) {
+    Trial& trial = MutableTrial(running_.rbegin()->second);
+    StopRunning(trial);
+    EnqueueFront(trial);
+  }
+}
+
+void Study::Apply(const StudyExtended& event) {
+  ++version_;
+  spec_.limits = event.limits;
+  target_hit_ = 0;
+  if (!ended()) return;
+  state_ = StudyState::kRunning;
+  end_time_.reset();
+  end_reason_.clear();
+  running_since_ = event.time;
+}
+
+void Study::Apply(const RunningTimeCounted& event) {
+  counted_time_ = event.running_time;
+  running_since_ = event.time;
+}
+
+void Study::Apply(const TrialSampled& event) {
+  ++version_;
+  HV_CHECK(event.trial == trials() + 1) << "trial " << event.trial << " of " << trials();
+  Trial& trial = trials_.emplace_back();
+  trial.id = event.trial;
+  trial.round = event.round;
+  trial.group = event.group;
+  trial.config = event.config;
+  Enqueue(trial, ++back_);
+  ranking_.insert(RankOf(trial));
+}
+
+void Study::Apply(const TrialLeased& event) {
+  ++version_;
+  Trial& trial = MutableTrial(event.trial);
+  Dequeue(trial);
+  if (!trial.charged) {
+    charged_.evaluations += 1;
+    charged_.epochs += ladder_.epochs(trial.rung) - event.from_epoch;
+    trial.charged = true;
+  }
+  trial.state = TrialState::kRunning;
+  trial.attempts = event.attempt;
+  trial.position = event.from_epoch;
+  trial.lease = std::make_unique<Lease>(Lease{.worker = event.worker,
+                                              .incarnation = event.incarnation,
+                                              .request_id = event.request_id,
+                                              .from_epoch = event.from_epoch,
+                                              .checkpoint_id = event.checkpoint_id,
+                                              .start = event.time,
+                                              .renewed = event.time});
+  ++LevelOf(trial).running;
+  running_.insert({event.time, trial.id});
+}
+
+void Study::Apply(const AttemptFailed& event) {
+  ++version_;
+  Trial& trial = MutableTrial(event.trial);
+  StopRunning(trial);
+  ++trial.failures;
+  trial.failure = event.reason;
+  last_failure_ = event.reason;
+  if (event.cause == FailureCause::kReported) {
+    trial.ended.push_back({event.attempt, event.digest});
+    trial.lease.reset();
+  } else {
+    trial.lease->failure_charged = true;
+  }
+  if (!event.final) return EnqueueFront(trial);
+  trial.lease.reset();
+  trial.state = TrialState::kFailed;
+  ++failed_trials_;
+  Level& level = LevelOf(trial);
+  ++level.failed;
+  if (trial.rung < ladder_.top()) level.outcomes.push_back(trial.id);
+  rungs_.FoldIfDone(trial.group);
+}
+
+void Study::Apply(const AttemptReturned& event) {
+  ++version_;
+  Trial& trial = MutableTrial(event.trial);
+  StopRunning(trial);
+  trial.failure = event.reason;
+  trial.ended.push_back({event.attempt, event.digest});
+  trial.lease.reset();
+  ForgetCheckpoint(trial, event.unusable_checkpoint_id);
+  EnqueueFront(trial);
+}
+
+void Study::Apply(const LateReasonRecorded& event) {
+  ++version_;
+  Trial& trial = MutableTrial(event.trial);
+  trial.failure = event.reason;
+  trial.ended.push_back({event.attempt, event.digest});
+  trial.lease.reset();
+  ForgetCheckpoint(trial, event.unusable_checkpoint_id);
+}
+
+void Study::Apply(const TrialProgressed& event) {
+  ++version_;
+  Trial& trial = MutableTrial(event.trial);
+  if (event.revived) {
+    Dequeue(trial);
+    if (trial.lease->failure_charged) {
+      --trial.failures;
+      trial.failure.clear();
+    }
+    trial.lease->failure_charged = false;
+    trial.state = TrialState::kRunning;
+    ++LevelOf(trial).running;
+    running_.insert({trial.lease->start, trial.id});
+  }
+  trial.lease->renewed = event.time;
+  MergePoints(trial, event.attempt, event.points);
+  if (!event.checkpoint_id.empty()) {
+    trial.checkpoints.push_back({event.checkpoint_id, event.checkpoint_epoch});
+    Advance(trial, event.checkpoint_epoch);
+  }
+}
+
+void Study::Apply(const TrialReported& event) {
+  ++version_;
+  Trial& trial = MutableTrial(event.trial);
+  const int64_t epochs = ladder_.epochs(trial.rung);
+  Withdraw(trial);
+  MergePoints(trial, event.attempt, event.points);
+  MergePoints(trial, event.attempt, {{.epoch = epochs, .error = event.error}});
+  ranking_.erase(RankOf(trial));
+  trial.results.push_back({.rung = trial.rung,
+                           .error = event.error,
+                           .train_time = event.train_time,
+                           .worker = trial.lease->worker,
+                           .metrics = event.metrics,
+                           .end_time = event.time,
+                           .from_epoch = trial.lease->from_epoch,
+                           .study_epochs = epochs_trained_});
+  ranking_.insert(RankOf(trial));
+  trial.ended.push_back({event.attempt, event.digest});
+  trial.lease.reset();
+  if (!event.checkpoint_id.empty()) trial.checkpoints.push_back({event.checkpoint_id, epochs});
+  ++evaluations_;
+  const std::optional<double>& target = spec_.limits.target_error;
+  if (target.has_value() && RankedError(event.error) <= *target) target_hit_ = trial.id;
+
+  Level& level = LevelOf(trial);
+  ++level.reported;
+  if (std::isfinite(event.error)) level.errors.push_back(event.error);
+  if (trial.rung == ladder_.top()) {
+    trial.state = TrialState::kCompleted;
+    return rungs_.FoldIfDone(trial.group);
+  }
+  resumes_ = !event.checkpoint_id.empty();
+  trial.state = TrialState::kWaiting;
+  level.outcomes.push_back(trial.id);
+}
+
+void Study::Apply(const RungClosed& event) {
+  ++version_;
+  Level& level = rungs_.Group(event.group)[event.rung];
+  HV_CHECK(level.outcomes.size() == event.promoted.size() + event.eliminated.size())
+      << "rung " << event.rung << " holds " << level.outcomes.size() << " outcomes";
+  level.outcomes.clear();
+  level.promoted += static_cast<int64_t>(event.promoted.size());
+  for (const TrialId id : event.eliminated) {
+    Trial& trial = MutableTrial(id);
+    if (trial.state == TrialState::kWaiting) trial.state = TrialState::kEliminated;
+  }
+  // The best is put in front last.
+  for (auto id = event.promoted.rbegin(); id != event.promoted.rend(); ++id) {
+    Trial& trial = MutableTrial(*id);
+    trial.rung = event.rung + 1;
+    trial.failures = 0;
+    trial.charged = false;
+    EnqueueFront(trial);
+  }
+  rungs_.FoldIfDone(event.group);
+}
+
+void Study::Apply(const LeaseRenewed& event) {
+  MutableTrial(event.trial).lease->renewed = event.time;
+}
+
+void Study::CountLeaseTime(absl::Time now, absl::Duration since_last) {
+  lease_time_.Add(now, since_last * static_cast<int64_t>(running_.size()));
+}
+
+void Study::Recover(absl::Time now) {
+  running_since_ = now;
+  for (const auto& [start, id] : running_) MutableTrial(id).lease->renewed = now;
+}
+
+void Study::Enqueue(Trial& trial, int64_t position) {
+  trial.state = TrialState::kQueued;
+  trial.queue_position = position;
+  queue_[position] = trial.id;
+  ++LevelOf(trial).queued;
+  const Cost cost = ChargeOf(trial);
+  queued_charges_.evaluations += cost.evaluations;
+  queued_charges_.epochs += cost.epochs;
+}
+
+void Study::Dequeue(Trial& trial) {
+  HV_CHECK(trial.state == TrialState::kQueued) << "trial " << trial.id << " is not queued";
+  queue_.erase(trial.queue_position);
+  --LevelOf(trial).queued;
+  const Cost cost = ChargeOf(trial);
+  queued_charges_.evaluations -= cost.evaluations;
+  queued_charges_.epochs -= cost.epochs;
+}
+
+void Study::StopRunning(Trial& trial) {
+  HV_CHECK(trial.state == TrialState::kRunning) << "trial " << trial.id << " is not running";
+  running_.erase({trial.lease->start, trial.id});
+  --LevelOf(trial).running;
+}
+
+void Study::Withdraw(Trial& trial) {
+  if (trial.state == TrialState::kRunning) return StopRunning(trial);
+  Dequeue(trial);
+  // Its expiry was no failure after all.
+  if (trial.lease->failure_charged) trial.failure.clear();
+}
+
+void Study::Advance(Trial& trial, int64_t epoch) {
+  if (epoch <= trial.position) return;
+  epochs_trained_ += epoch - trial.position;
+  epochs_lost_ += std::max<int64_t>(0, std::min(epoch, trial.furthest) - trial.position);
+  trial.position = epoch;
+  trial.furthest = std::max(trial.furthest, epoch);
+}
+
+bool Study::HasNews(const Trial& trial, int32_t attempt,
+                    const std::vector<CurvePoint>& points) const {
+  return std::any_of(points.begin(), points.end(), [&](const CurvePoint& point) {
+    const auto kept =
+        std::find_if(trial.curve.rbegin(), trial.curve.rend(),
+                     [&](const TrialPoint& known) { return known.epoch <= point.epoch; });
+    return kept == trial.curve.rend() || kept->epoch < point.epoch || kept->attempt < attempt;
+  });
+}
+
+void Study::MergePoints(Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points) {
+  for (const CurvePoint& point : points) {
+    const auto at = std::lower_bound(
+        trial.curve.begin(), trial.curve.end(), point.epoch,
+        [](const TrialPoint& known, int64_t epoch) { return known.epoch < epoch; });
+    const TrialPoint fresh{.epoch = point.epoch, .error = point.error, .attempt = attempt};
+    if (at == trial.curve.end() || at->epoch != point.epoch) {
+      trial.curve.insert(at, fresh);
+    } else if (at->attempt < attempt) {
+      *at = fresh;
+    }
+    Advance(trial, point.epoch);
+  }
+}
+
+void Study::ForgetCheckpoint(Trial& trial, const std::string& id) {
+  if (id.empty()) return;
+  std::erase_if(trial.checkpoints, [&](const Checkpoint& known) { return known.id == id; });
+}
+
+Study::RankKey Study::RankOf(const Trial& trial) {
+  if (trial.results.empty()) return {1, 0, trial.id};
+  return {-trial.results.back().rung, RankedError(trial.results.back().error), trial.id};
+}
+
+const Trial* Study::FindTrial(TrialId id) const {
+  return id >= 1 && id <= trials() ? &trials_[id - 1] : nullptr;
+}
+
+TrialState Study::ShownState(const Trial& trial) const {
+  const bool open = trial.state == TrialState::kQueued || trial.state == TrialState::kRunning ||
+                    trial.state == TrialState::kWaiting;
+  return ended() && open ? TrialState::kStopped : trial.state;
+}
+
+const Trial* Study::Best() const {
+  // The first of each rung is its best; a rung whose results all diverged is passed over.
+  for (int k = ladder_.top(); k >= 0; --k) {
+    const auto first = ranking_.lower_bound({-k, -std::numeric_limits<double>::infinity(), 0});
+    if (first == ranking_.end() || std::get<0>(*first) > 0) return nullptr;
+    if (std::get<0>(*first) == -k && std::isfinite(std::get<1>(*first))) {
+      return FindTrial(std::get<2>(*first));
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace halving

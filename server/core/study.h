@@ -1,0 +1,180 @@
+// Study: the state of one study and what the rules say about it.
+#ifndef HALVING_SERVER_CORE_STUDY_H_
+#define HALVING_SERVER_CORE_STUDY_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/core/commands.h"
+#include "server/core/events.h"
+#include "server/core/ladder.h"
+#include "server/core/policy.h"
+#include "server/core/rungs.h"
+#include "server/core/search_space.h"
+#include "server/core/sliding_sum.h"
+#include "server/core/trial.h"
+
+namespace halving {
+
+// Study holds the trials of one study, its queue and its rungs. Apply() records a fact and cannot
+// fail; every const method answers a question from what was recorded. It knows nothing of other
+// studies, nor when leases end: that is the Scheduler's.
+//
+// Thread-compatible: its Scheduler owns it.
+class Study {
+ public:
+  // The spec must be normalised.
+  explicit Study(const StudyCreated& created);
+
+  // ---- facts
+  void Apply(const StudyPaused& event);
+  void Apply(const StudyResumed& event);
+  void Apply(const StudyEnded& event);
+  void Apply(const StudyExtended& event);
+  void Apply(const RunningTimeCounted& event);
+  void Apply(const TrialSampled& event);
+  void Apply(const TrialLeased& event);
+  void Apply(const AttemptFailed& event);
+  void Apply(const AttemptReturned& event);
+  void Apply(const LateReasonRecorded& event);
+  void Apply(const TrialProgressed& event);
+  void Apply(const TrialReported& event);
+  void Apply(const RungClosed& event);
+  void Apply(const LeaseRenewed& event);
+  void CountLeaseTime(absl::Time now, absl::Duration since_last);
+  // After a replay: time starts to run again at `now`, and every open lease is full.
+  void Recover(absl::Time now);
+
+  // ---- questions of the scheduler
+  // The front of the queue, or the first one behind it that the limits still cover.
+  std::optional<TrialId> NextQueued() const;
+  // Whether the limits cover a new trial and all promotions that may be earned with it.
+  bool CanSample() const;
+  // The next new trial, as it would be sampled now.
+  TrialSampled NextSample() const;
+  // Whether a point is new, or newer than the one kept for its epoch.
+  bool HasNews(const Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points) const;
+  // What the rules demand next, whoever asks: a level that closes, the end of the study.
+  std::optional<Event> DueEvent(absl::Time now) const;
+  Assignment Describe(const Trial& trial) const;
+
+  // ---- what it holds
+  StudyUid uid() const { return uid_; }
+  const StudySpec& spec() const { return spec_; }
+  // As it was created with, before any extension.
+  const Limits& first_limits() const { return first_limits_; }
+  const SearchSpace& space() const { return space_; }
+  const RungLadder& ladder() const { return ladder_; }
+  const RungTable& rungs() const { return rungs_; }
+  StudyState state() const { return state_; }
+  bool ended() const { return state_ != StudyState::kRunning && state_ != StudyState::kPaused; }
+  absl::Time create_time() const { return create_time_; }
+  std::optional<absl::Time> end_time() const { return end_time_; }
+  const std::string& end_reason() const { return end_reason_; }
+  absl::Duration RunningTime(absl::Time now) const;
+  // Of the time that RunningTime() counts, how much has not been journaled yet.
+  absl::Duration UncountedTime(absl::Time now) const;
+
+  int64_t trials() const { return static_cast<int64_t>(trials_.size()); }
+  // nullptr when there is none.
+  const Trial* FindTrial(TrialId id) const;
+  // As people see it: STOPPED when the study ended before the trial did.
+  TrialState ShownState(const Trial& trial) const;
+  // (start of the attempt, trial), the longest running first.
+  const absl::btree_set<std::pair<absl::Time, TrialId>>& running() const { return running_; }
+  // (-rung of the last result or 1, error, trial): best first, those without a result last.
+  using RankKey = std::tuple<int, double, TrialId>;
+  const absl::btree_set<RankKey>& ranking() const { return ranking_; }
+  // Lowest finite error at the highest rung that has one; nullptr before the first.
+  const Trial* Best() const;
+
+  int64_t queued() const { return static_cast<int64_t>(queue_.size()); }
+  int64_t evaluations() const { return evaluations_; }
+  int64_t epochs_trained() const { return epochs_trained_; }
+  int64_t epochs_lost() const { return epochs_lost_; }
+  int64_t failed_trials() const { return failed_trials_; }
+  // Time under leases over the sliding window.
+  absl::Duration LeaseTime(absl::Time now) const { return lease_time_.Sum(now); }
+  // Towards the nearest limit, 0 to 1.
+  double Progress(absl::Time now) const;
+  // Changes whenever anything that people see does.
+  uint64_t version() const { return version_; }
+
+  // INTERNAL, naming what is wrong, if the counts contradict the trials.
+  absl::Status CheckInvariants() const;
+  // Everything that a replay must restore, in one text.
+  std::string DebugString() const;
+
+ private:
+  Trial& MutableTrial(TrialId id) { return trials_[id - 1]; }
+  Level& LevelOf(const Trial& trial) { return rungs_.Group(trial.group)[trial.rung]; }
+  void Enqueue(Trial& trial, int64_t position);
+  void EnqueueFront(Trial& trial) { Enqueue(trial, --front_); }
+  void Dequeue(Trial& trial);
+  void StopRunning(Trial& trial);
+  // Takes the trial out of running or, for one whose lease expired, out of the queue.
+  void Withdraw(Trial& trial);
+  void Advance(Trial& trial, int64_t epoch);
+  void MergePoints(Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points);
+  void ForgetCheckpoint(Trial& trial, const std::string& id);
+  static RankKey RankOf(const Trial& trial);
+  // What handing the trial out at `rung` is charged, if it is for the first time.
+  Cost ChargeAt(const Trial& trial, int rung) const;
+  // What a hand-out of a queued trial now would be charged.
+  Cost ChargeOf(const Trial& trial) const;
+  bool Covers(const Cost& cost) const;
+  std::string SpentLimit() const;
+  RungClosed Close(const Closing& closing, int64_t promotions, bool drained) const;
+  std::vector<TrialId> Ranked(const std::vector<TrialId>& outcomes) const;
+  std::optional<Event> DueEnd(absl::Time now) const;
+  std::optional<Event> DueDrain() const;
+  Event End(StudyState state, std::string reason, absl::Time now) const;
+  absl::Status CheckRungCounts() const;
+
+  const StudyUid uid_;
+  StudySpec spec_;
+  const Limits first_limits_;
+  const SearchSpace space_;
+  const RungLadder ladder_;
+  const std::unique_ptr<const Policy> policy_;
+  const absl::Time create_time_;
+
+  StudyState state_ = StudyState::kRunning;
+  std::optional<absl::Time> end_time_;
+  std::string end_reason_;
+  absl::Duration counted_time_;  // RUNNING, as journaled.
+  absl::Time running_since_;     // Since then it is not counted yet; while RUNNING.
+  TrialId target_hit_ = 0;       // The trial that reached target_error, since the last extension.
+
+  std::vector<Trial> trials_;
+  absl::btree_map<int64_t, TrialId> queue_;  // By position; fronts go below 0.
+  int64_t front_ = 0;
+  int64_t back_ = 0;
+  RungTable rungs_;
+  absl::btree_set<std::pair<absl::Time, TrialId>> running_;
+  absl::btree_set<RankKey> ranking_;
+
+  Cost charged_;         // Against the limits, so far.
+  Cost queued_charges_;  // What handing out all that is queued would add.
+  int64_t evaluations_ = 0;
+  int64_t epochs_trained_ = 0;
+  int64_t epochs_lost_ = 0;
+  int64_t failed_trials_ = 0;
+  std::string last_failure_;
+  bool resumes_ = true;  // Whether the newest result came with a checkpoint.
+  SlidingSum lease_time_;
+  uint64_t version_ = 1;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_CORE_STUDY_H_

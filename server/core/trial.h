@@ -1,0 +1,99 @@
+// Trial: one config on its way through the rungs. Plain data: Study owns and changes it.
+#ifndef HALVING_SERVER_CORE_TRIAL_H_
+#define HALVING_SERVER_CORE_TRIAL_H_
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "server/core/events.h"
+
+namespace halving {
+
+enum class TrialState {
+  kQueued = 1,
+  kRunning = 2,
+  kWaiting = 3,  // Reported; its rung is not decided yet.
+  kEliminated = 4,
+  kCompleted = 5,
+  kFailed = 6,
+  kStopped = 7,  // Only shown: its study ended while it was queued, running or waiting.
+};
+
+// The newest attempt of a trial, until a report ends it. It outlives its own expiry, so that a
+// result which comes late still counts while the trial is queued.
+struct Lease {
+  std::string worker;
+  std::string incarnation;
+  std::string request_id;
+  int64_t from_epoch = 0;
+  std::string checkpoint_id;
+  absl::Time start;
+  absl::Time renewed;            // Last sign of life; the lease ends a lease duration later.
+  bool failure_charged = false;  // Its expiry counted as a failure, which Progress takes back.
+};
+
+struct RungResult {
+  int rung = 0;
+  double error = 0;
+  absl::Duration train_time;
+  std::string worker;
+  Metrics metrics;
+  absl::Time end_time;
+  int64_t from_epoch = 0;
+  int64_t study_epochs = 0;  // Epochs that the study had trained when this came in.
+};
+
+struct Checkpoint {
+  std::string id;
+  int64_t epoch = 0;
+};
+
+// An attempt that a report ended, and what that report said.
+struct EndedAttempt {
+  int32_t attempt = 0;
+  Digest digest;
+};
+
+// A curve point and the attempt that it came from.
+struct TrialPoint {
+  int64_t epoch = 0;
+  double error = 0;
+  int32_t attempt = 0;
+};
+
+struct Trial {
+  TrialId id = 0;
+  int64_t round = 0;
+  GroupKey group;
+  Config config;
+  TrialState state = TrialState::kQueued;
+  int rung = 0;                // Where it is queued, running, waiting, or ended.
+  int32_t attempts = 0;        // Hand-outs, over all rungs.
+  int32_t failures = 0;        // At this rung.
+  bool charged = false;        // This (trial, rung) pair was counted against the limits.
+  int64_t queue_position = 0;  // While queued.
+  int64_t position = 0;        // Epoch that the newest attempt is known to have reached.
+  int64_t furthest = 0;        // Epoch that any attempt is known to have reached.
+  std::unique_ptr<Lease> lease;
+  std::vector<RungResult> results;      // In order of rungs.
+  std::vector<TrialPoint> curve;        // In order of epochs.
+  std::vector<Checkpoint> checkpoints;  // In order of epochs; the last one is resumed from.
+  std::vector<EndedAttempt> ended;
+  std::string failure;  // The last one, if any.
+
+  int64_t ResumeEpoch() const { return checkpoints.empty() ? 0 : checkpoints.back().epoch; }
+};
+
+// Ranks errors: finite ones by size, all others behind them, alike.
+inline double RankedError(double error) {
+  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_CORE_TRIAL_H_

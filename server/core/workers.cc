@@ -1,0 +1,87 @@
+#include "server/core/workers.h"
+
+#include <algorithm>
+
+namespace halving {
+namespace {
+
+// Zombies older than that many restarts of one worker id are not told apart from new processes.
+constexpr size_t kMaxSuperseded = 64;
+constexpr absl::Duration kForgetAfter = absl::Hours(24);
+constexpr absl::Duration kConnectedWithin = absl::Seconds(60);
+
+}  // namespace
+
+void WorkerTable::Start(const WorkerStarted& event) {
+  WorkerInfo& info = workers_[event.worker];
+  if (!info.incarnation.empty()) info.superseded.push_back(info.incarnation);
+  if (info.superseded.size() > kMaxSuperseded) info.superseded.erase(info.superseded.begin());
+  info.incarnation = event.incarnation;
+  info.idle_since = event.time;
+  Touch(info, event.time);
+}
+
+void WorkerTable::See(const WorkerSeen& event) {
+  const bool fresh = !workers_.contains(event.worker);
+  WorkerInfo& info = workers_[event.worker];
+  if (fresh) info.idle_since = event.time;
+  info.host = event.host;
+  info.device = event.device;
+  info.objectives = event.objectives;
+  Touch(info, event.time);
+}
+
+void WorkerTable::SeeAt(const std::string& worker, absl::Time now) {
+  const auto at = workers_.find(worker);
+  if (at != workers_.end()) Touch(at->second, now);
+}
+
+void WorkerTable::CountFinished(const std::string& worker, absl::Time now) {
+  ++workers_[worker].trials_finished;
+  MarkIdle(worker, now);
+}
+
+void WorkerTable::CountLost(const std::string& worker, absl::Time now) {
+  WorkerInfo& info = workers_[worker];
+  ++info.leases_lost;
+  info.idle_since = now;  // No sign of life: last_seen stays.
+}
+
+void WorkerTable::MarkIdle(const std::string& worker, absl::Time now) {
+  WorkerInfo& info = workers_[worker];
+  info.idle_since = now;
+  Touch(info, now);
+}
+
+void WorkerTable::ForgetUnseen(absl::Time now, const LeaseTable& leases) {
+  for (auto at = workers_.begin(); at != workers_.end();) {
+    const bool unseen = at->second.last_seen + kForgetAfter < now && !leases.IsHolder(at->first);
+    at = unseen ? workers_.erase(at) : std::next(at);
+  }
+}
+
+const WorkerInfo* WorkerTable::Find(const std::string& worker) const {
+  const auto at = workers_.find(worker);
+  return at == workers_.end() ? nullptr : &at->second;
+}
+
+bool WorkerTable::IsSuperseded(const std::string& worker, const std::string& incarnation) const {
+  const WorkerInfo* info = Find(worker);
+  return info != nullptr && std::find(info->superseded.begin(), info->superseded.end(),
+                                      incarnation) != info->superseded.end();
+}
+
+bool WorkerTable::IsConnected(const WorkerInfo& info, absl::Time now) {
+  return info.last_seen + kConnectedWithin >= now;
+}
+
+int64_t WorkerTable::Connected(absl::Time now) const {
+  return std::count_if(workers_.begin(), workers_.end(),
+                       [now](const auto& entry) { return IsConnected(entry.second, now); });
+}
+
+void WorkerTable::Touch(WorkerInfo& info, absl::Time now) {
+  info.last_seen = std::max(info.last_seen, now);
+}
+
+}  // namespace halving
