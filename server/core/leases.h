@@ -38,6 +38,7 @@ class LeaseTable {
   // Moves every deadline, when no time passed for the workers' reports.
   void Postpone(absl::Duration by);
 
+  bool Contains(Key key) const { return leases_.contains(key); }
   std::vector<Key> HeldBy(const std::string& worker) const;
   bool IsHolder(const std::string& worker) const { return !HeldBy(worker).empty(); }
   // The studies that have leases, in order.

@@ -38,7 +38,7 @@ class HalvingPolicy : public Policy {
   std::optional<Closing> FullLevel(const RungTable& rungs) const override {
     for (const auto& [key, levels] : rungs.groups()) {
       for (int k = 0; k < ladder_.top(); ++k) {
-        if (static_cast<int64_t>(levels[k].outcomes.size()) >= ladder_.size(k)) {
+        if (IsFull(levels, k)) {
           return Closing{.group = key, .rung = k, .promotions = ladder_.size(k + 1)};
         }
       }
@@ -72,14 +72,34 @@ class HalvingPolicy : public Policy {
   }
 
  private:
+  // Whether all trials of a round with rungs of its own are there, so that no more can come.
+  bool IsWholeRound(const Levels& levels, int64_t newcomers) const {
+    const Level& first = levels[0];
+    const int64_t sampled = first.reported + first.failed + first.queued + first.running;
+    return per_round_ && sampled + newcomers >= ladder_.size(0);
+  }
+
+  // A round of its own brings fewer than n_k trials to a level when too many below it diverged or
+  // failed. Then the level is full once no more can come: it must not wait for ever.
+  bool IsFull(const Levels& levels, int rung) const {
+    const auto outcomes = static_cast<int64_t>(levels[rung].outcomes.size());
+    if (outcomes >= ladder_.size(rung)) return true;
+    if (outcomes == 0 || !IsWholeRound(levels, 0)) return false;
+    const auto busy = [](const Level& level) { return level.Busy(); };
+    return std::none_of(levels.begin(), levels.begin() + rung, busy) && levels[rung].queued == 0 &&
+           levels[rung].running == 0;
+  }
+
   // Level by level: floor(outcomes to come / n_k) * n_(k+1). No levels: an empty group.
   Cost Earnable(const Levels* levels, int64_t newcomers, bool resumed) const {
     Cost cost;
+    const bool whole = levels != nullptr && IsWholeRound(*levels, newcomers);
     int64_t incoming = newcomers;
     for (int k = 0; k < ladder_.top(); ++k) {
       const int64_t outcomes =
           AddSaturated(incoming, levels == nullptr ? 0 : (*levels)[k].Pending());
-      incoming = MultiplySaturated(outcomes / ladder_.size(k), ladder_.size(k + 1));
+      incoming = whole ? std::min(outcomes, ladder_.size(k + 1))
+                       : MultiplySaturated(outcomes / ladder_.size(k), ladder_.size(k + 1));
       const int64_t epochs = ladder_.epochs(k + 1) - (resumed ? ladder_.epochs(k) : 0);
       cost.evaluations = AddSaturated(cost.evaluations, incoming);
       cost.epochs = AddSaturated(cost.epochs, MultiplySaturated(incoming, epochs));

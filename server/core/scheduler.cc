@@ -119,7 +119,11 @@ void Scheduler::ApplyOne(const StudyDeleted& event) {
 
 void Scheduler::ApplyOne(const StudyEnded& event) {
   Study& study = MutableStudy(event.study);
-  for (const auto& [start, id] : study.running()) EndLease(study, *study.FindTrial(id), event.time);
+  for (const auto& [start, id] : study.running()) {
+    const Trial& trial = *study.FindTrial(id);
+    EndLease(study, trial, event.time);
+    workers_.CloseLease(trial.lease->worker, event.time);
+  }
   study.Apply(event);
   Reindex(study);
 }
@@ -252,14 +256,24 @@ bool Scheduler::IsServed(const std::string& objective, absl::Time now) const {
 
 absl::Status Scheduler::CheckInvariants() const {
   int64_t running = 0;
+  absl::btree_set<std::pair<int64_t, StudyUid>> served;
   for (const auto& [uid, study] : studies_) {
     HV_RETURN_IF_ERROR(study->CheckInvariants());
-    running += static_cast<int64_t>(study->running().size());
+    const auto here = static_cast<int64_t>(study->running().size());
+    running += here;
+    if (study->state() == StudyState::kRunning) served.insert({here, uid});
+    for (const auto& [start, id] : study->running()) {
+      if (!leases_.Contains({uid, id})) {
+        return absl::InternalError(
+            absl::StrCat("trial ", id, " of study ", uid, " runs, but its lease has no end"));
+      }
+    }
   }
   if (running != leases_.size()) {
     return absl::InternalError(
         absl::StrCat(running, " trials run under ", leases_.size(), " leases"));
   }
+  if (served != candidates_) return absl::InternalError("the order of the studies is wrong");
   return absl::OkStatus();
 }
 

@@ -65,7 +65,8 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Ask& ask, absl::Ti
     if (replaced.has_value()) return Decision{.event = std::move(replaced)};
   }
   const WorkerInfo* info = workers_.Find(ask.worker);
-  if (info == nullptr || info->last_seen != now || info->host != ask.host ||
+  // Only what is older is refreshed: a clock set back over a restart leaves times ahead of `now`.
+  if (info == nullptr || info->last_seen < now || info->host != ask.host ||
       info->device != ask.device || info->objectives != ask.objectives) {
     return Decision{.event = WorkerSeen{.worker = ask.worker,
                                         .incarnation = ask.incarnation,

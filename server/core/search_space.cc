@@ -42,8 +42,7 @@ absl::Status CheckDomain(const std::string& where, const IntRange& range) {
     return Invalid(where, ".int has min ", range.min, " and max ", range.max,
                    "; need min <= max, both included");
   }
-  if (std::max(std::abs(static_cast<double>(range.min)), std::abs(static_cast<double>(range.max))) >
-      static_cast<double>(kLargestExactInteger)) {
+  if (range.min < -kLargestExactInteger || range.max > kLargestExactInteger) {
     return Invalid(where, ".int has min ", range.min, " and max ", range.max,
                    "; at most 2^53 in size, since configs travel as JSON numbers");
   }

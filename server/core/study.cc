@@ -159,11 +159,7 @@ void Study::Apply(const TrialProgressed& event) {
   Trial& trial = MutableTrial(event.trial);
   if (event.revived) {
     Dequeue(trial);
-    if (trial.lease->failure_charged) {
-      --trial.failures;
-      trial.failure.clear();
-    }
-    trial.lease->failure_charged = false;
+    TakeFailureBack(trial);
     trial.state = TrialState::kRunning;
     ++LevelOf(trial).running;
     running_.insert({trial.lease->start, trial.id});
@@ -275,8 +271,14 @@ void Study::StopRunning(Trial& trial) {
 void Study::Withdraw(Trial& trial) {
   if (trial.state == TrialState::kRunning) return StopRunning(trial);
   Dequeue(trial);
-  // Its expiry was no failure after all.
-  if (trial.lease->failure_charged) trial.failure.clear();
+  TakeFailureBack(trial);
+}
+
+void Study::TakeFailureBack(Trial& trial) {
+  if (!trial.lease->failure_charged) return;
+  trial.lease->failure_charged = false;
+  --trial.failures;
+  trial.failure.clear();
 }
 
 void Study::Advance(Trial& trial, int64_t epoch) {

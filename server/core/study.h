@@ -123,6 +123,8 @@ class Study {
   void StopRunning(Trial& trial);
   // Takes the trial out of running or, for one whose lease expired, out of the queue.
   void Withdraw(Trial& trial);
+  // The newest lease's expiry was no failure after all.
+  void TakeFailureBack(Trial& trial);
   void Advance(Trial& trial, int64_t epoch);
   void MergePoints(Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points);
   void ForgetCheckpoint(Trial& trial, const std::string& id);
@@ -138,6 +140,7 @@ class Study {
   std::optional<Event> DueEnd(absl::Time now) const;
   std::optional<Event> DueDrain() const;
   Event End(StudyState state, std::string reason, absl::Time now) const;
+  absl::Status CheckOutcomes() const;
   absl::Status CheckRungCounts() const;
 
   const StudyUid uid_;

@@ -1,7 +1,9 @@
 // What a study must look like at any time, for tests and simulations.
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status.h"
 #include "server/core/study.h"
 
@@ -17,40 +19,123 @@ absl::Status Wrong(StudyUid study, const std::string& what) {
   return absl::InternalError(absl::StrCat("study ", study, ": ", what));
 }
 
+// What is wrong with a trial by itself; empty when nothing is.
+std::string FaultOf(const Trial& trial, int32_t max_attempts) {
+  if (trial.state == TrialState::kRunning && trial.lease == nullptr) return "runs without a lease";
+  if (trial.failures < 0) return "has fewer than no failures";
+  if (trial.failures >= max_attempts && trial.state != TrialState::kFailed) {
+    return "goes on after its last attempt failed";
+  }
+  for (size_t i = 0; i < trial.results.size(); ++i) {
+    if (trial.results[i].rung != static_cast<int>(i))
+      return "has results that skip or repeat a rung";
+  }
+  for (size_t i = 1; i < trial.curve.size(); ++i) {
+    if (trial.curve[i].epoch <= trial.curve[i - 1].epoch) return "has a curve that goes back";
+  }
+  for (size_t i = 1; i < trial.checkpoints.size(); ++i) {
+    if (trial.checkpoints[i].epoch < trial.checkpoints[i - 1].epoch) {
+      return "has checkpoints that go back";
+    }
+  }
+  return "";
+}
+
+void AppendLevels(const GroupKey& key, const std::vector<Level>& levels, std::string* text) {
+  for (const Level& level : levels) {
+    absl::StrAppend(text, "\n group ", key.bracket, "/", key.round, " queued ", level.queued,
+                    " running ", level.running, " reported ", level.reported, " failed ",
+                    level.failed, " promoted ", level.promoted, " errors ",
+                    absl::StrJoin(level.errors, ","), " outcomes ",
+                    absl::StrJoin(level.outcomes, ","));
+  }
+}
+
+void AppendResult(const RungResult& result, std::string* text) {
+  absl::StrAppend(text, " result ", result.rung, ":", result.error, " by ", result.worker, " in ",
+                  absl::FormatDuration(result.train_time), " at ",
+                  absl::ToUnixNanos(result.end_time), " from ", result.from_epoch, " of ",
+                  result.study_epochs);
+  for (const auto& [name, value] : result.metrics) absl::StrAppend(text, " ", name, "=", value);
+}
+
+void AppendTrial(const Trial& trial, std::string* text) {
+  absl::StrAppend(text, "\n trial ", trial.id, " round ", trial.round, " group ",
+                  trial.group.bracket, "/", trial.group.round, " state ",
+                  static_cast<int>(trial.state), " rung ", trial.rung, " attempts ", trial.attempts,
+                  " failures ", trial.failures, " charged ", trial.charged, " at ", trial.position,
+                  "/", trial.furthest, " failure \"", trial.failure, "\" config ",
+                  absl::StrJoin(trial.config, ","));
+  if (trial.lease != nullptr) {
+    absl::StrAppend(text, " lease ", trial.lease->worker, " ", trial.lease->incarnation, " ",
+                    trial.lease->request_id, " from ", trial.lease->from_epoch, " ",
+                    trial.lease->checkpoint_id, " charged ", trial.lease->failure_charged);
+  }
+  for (const RungResult& result : trial.results) AppendResult(result, text);
+  for (const TrialPoint& p : trial.curve) {
+    absl::StrAppend(text, " (", p.epoch, ":", p.error, "#", p.attempt, ")");
+  }
+  for (const Checkpoint& c : trial.checkpoints) absl::StrAppend(text, " ", c.id, "@", c.epoch);
+  for (const EndedAttempt& e : trial.ended) {
+    absl::StrAppend(text, " end", e.attempt, "=", absl::Hex(e.digest.high),
+                    absl::Hex(e.digest.low));
+  }
+}
+
 }  // namespace
 
 absl::Status Study::CheckInvariants() const {
   int64_t running = 0;
   int64_t queued = 0;
+  int64_t failed = 0;
+  int64_t results = 0;
+  int64_t charged = 0;
   for (const Trial& trial : trials_) {
-    running += trial.state == TrialState::kRunning ? 1 : 0;
-    queued += trial.state == TrialState::kQueued ? 1 : 0;
     const std::string who = absl::StrCat("trial ", trial.id);
-    if (trial.state == TrialState::kRunning && trial.lease == nullptr) {
-      return Wrong(uid_, who + " runs without a lease");
-    }
+    const std::string fault = FaultOf(trial, spec_.max_attempts);
+    if (!fault.empty()) return Wrong(uid_, absl::StrCat(who, " ", fault));
     if (trial.state == TrialState::kQueued &&
         (!queue_.contains(trial.queue_position) || queue_.at(trial.queue_position) != trial.id)) {
       return Wrong(uid_, who + " is queued but not in the queue");
     }
-    if (trial.failures >= spec_.max_attempts && trial.state != TrialState::kFailed) {
-      return Wrong(uid_, who + " goes on after its last attempt failed");
-    }
-    for (size_t i = 0; i < trial.results.size(); ++i) {
-      if (trial.results[i].rung != static_cast<int>(i)) {
-        return Wrong(uid_, who + " has results that skip or repeat a rung");
-      }
-    }
-    for (size_t i = 1; i < trial.curve.size(); ++i) {
-      if (trial.curve[i].epoch <= trial.curve[i - 1].epoch) {
-        return Wrong(uid_, who + " has a curve that goes back");
-      }
-    }
+    running += trial.state == TrialState::kRunning ? 1 : 0;
+    queued += trial.state == TrialState::kQueued ? 1 : 0;
+    failed += trial.state == TrialState::kFailed ? 1 : 0;
+    results += static_cast<int64_t>(trial.results.size());
+    charged += trial.rung + (trial.charged ? 1 : 0);  // Each rung below was charged once.
   }
   if (running != static_cast<int64_t>(running_.size())) return Wrong(uid_, "running is miscounted");
   if (queued != this->queued()) return Wrong(uid_, "the queue is miscounted");
+  if (failed != failed_trials_) return Wrong(uid_, "failed trials are miscounted");
+  if (results != evaluations_) return Wrong(uid_, "results are miscounted");
+  if (charged != charged_.evaluations) return Wrong(uid_, "charges are miscounted");
+  if (ranking_.size() != trials_.size()) return Wrong(uid_, "the ranking is miscounted");
   if (!Covers({})) return Wrong(uid_, "a limit was passed");
+  HV_RETURN_IF_ERROR(CheckOutcomes());
   return CheckRungCounts();
+}
+
+// Who waits stands at one level, and only who waits or has failed does.
+absl::Status Study::CheckOutcomes() const {
+  std::set<TrialId> seen;
+  for (const auto& [key, levels] : rungs_.groups()) {
+    for (int k = 0; k < ladder_.rungs(); ++k) {
+      for (const TrialId id : levels[k].outcomes) {
+        const Trial& trial = trials_[id - 1];
+        const bool stands =
+            trial.state == TrialState::kWaiting || trial.state == TrialState::kFailed;
+        if (!stands || trial.rung != k || trial.group != key || !seen.insert(id).second) {
+          return Wrong(uid_, absl::StrCat("trial ", id, " is no outcome of rung ", k));
+        }
+      }
+    }
+  }
+  for (const Trial& trial : trials_) {
+    if (trial.state == TrialState::kWaiting && !seen.contains(trial.id)) {
+      return Wrong(uid_, absl::StrCat("trial ", trial.id, " waits at no rung"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Study::CheckRungCounts() const {
@@ -83,39 +168,24 @@ absl::Status Study::CheckRungCounts() const {
 }
 
 std::string Study::DebugString() const {
-  std::string text =
-      absl::StrCat("study ", uid_, " ", spec_.name, " state ", static_cast<int>(state_), " (",
-                   end_reason_, ") time ", absl::FormatDuration(counted_time_), " charged ",
-                   charged_.evaluations, "/", charged_.epochs, " results ", evaluations_,
-                   " trained ", epochs_trained_, " lost ", epochs_lost_, " failed ", failed_trials_,
-                   " target ", target_hit_, " resumes ", resumes_, "\n queue");
+  const Limits& limits = spec_.limits;
+  std::string text = absl::StrCat(
+      "study ", uid_, " ", spec_.name, " seed ", spec_.seed, " state ", static_cast<int>(state_),
+      " (", end_reason_, ") created ", absl::ToUnixNanos(create_time_), " ended ",
+      end_time_.has_value() ? absl::ToUnixNanos(*end_time_) : 0, " time ",
+      absl::FormatDuration(counted_time_), "\n limits ", limits.max_evaluations, " ",
+      limits.max_rounds, " ", limits.max_total_epochs, " ",
+      absl::FormatDuration(limits.max_wall_time), " ",
+      limits.target_error.has_value() ? absl::StrCat(*limits.target_error) : "none");
+  absl::StrAppend(&text, "\n charged ", charged_.evaluations, "/", charged_.epochs, " queued ",
+                  queued_charges_.evaluations, "/", queued_charges_.epochs, " results ",
+                  evaluations_, " trained ", epochs_trained_, " lost ", epochs_lost_, " failed ",
+                  failed_trials_, " (", last_failure_, ") target ", target_hit_, " resumes ",
+                  resumes_, "\n queue");
   for (const auto& [position, id] : queue_) absl::StrAppend(&text, " ", id);
-  for (const auto& [key, levels] : rungs_.groups()) {
-    for (const Level& level : levels) {
-      absl::StrAppend(&text, "\n group ", key.bracket, "/", key.round, " reported ", level.reported,
-                      " failed ", level.failed, " promoted ", level.promoted, " outcomes");
-      for (const TrialId id : level.outcomes) absl::StrAppend(&text, " ", id);
-    }
-  }
-  for (const Trial& trial : trials_) {
-    absl::StrAppend(&text, "\n trial ", trial.id, " state ", static_cast<int>(trial.state),
-                    " rung ", trial.rung, " attempts ", trial.attempts, " failures ",
-                    trial.failures, " charged ", trial.charged, " at ", trial.position, "/",
-                    trial.furthest, " config");
-    for (const double value : trial.config) absl::StrAppend(&text, " ", value);
-    if (trial.lease != nullptr) {
-      absl::StrAppend(&text, " lease ", trial.lease->worker, " ", trial.lease->request_id, " ",
-                      trial.lease->failure_charged);
-    }
-    for (const RungResult& result : trial.results) absl::StrAppend(&text, " e", result.error);
-    for (const TrialPoint& p : trial.curve) {
-      absl::StrAppend(&text, " (", p.epoch, ":", p.error, "#", p.attempt, ")");
-    }
-    for (const Checkpoint& c : trial.checkpoints) absl::StrAppend(&text, " ", c.id, "@", c.epoch);
-    for (const EndedAttempt& e : trial.ended) {
-      absl::StrAppend(&text, " end", e.attempt, "=", e.digest.high);
-    }
-  }
+  for (const auto& [key, levels] : rungs_.groups()) AppendLevels(key, levels, &text);
+  AppendLevels(GroupKey{}, rungs_.closed(), &text);
+  for (const Trial& trial : trials_) AppendTrial(trial, &text);
   return text + "\n";
 }
 

@@ -14,7 +14,11 @@ constexpr absl::Duration kConnectedWithin = absl::Seconds(60);
 
 void WorkerTable::Start(const WorkerStarted& event) {
   WorkerInfo& info = workers_[event.worker];
-  if (!info.incarnation.empty()) info.superseded.push_back(info.incarnation);
+  // It may be one that was here before: a worker that was forgotten starts again as itself.
+  std::erase(info.superseded, event.incarnation);
+  if (!info.incarnation.empty() && info.incarnation != event.incarnation) {
+    info.superseded.push_back(info.incarnation);
+  }
   if (info.superseded.size() > kMaxSuperseded) info.superseded.erase(info.superseded.begin());
   info.incarnation = event.incarnation;
   info.idle_since = event.time;
@@ -45,6 +49,10 @@ void WorkerTable::CountLost(const std::string& worker, absl::Time now) {
   WorkerInfo& info = workers_[worker];
   ++info.leases_lost;
   info.idle_since = now;  // No sign of life: last_seen stays.
+}
+
+void WorkerTable::CloseLease(const std::string& worker, absl::Time now) {
+  workers_[worker].idle_since = now;
 }
 
 void WorkerTable::MarkIdle(const std::string& worker, absl::Time now) {

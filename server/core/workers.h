@@ -35,6 +35,8 @@ class WorkerTable {
   void SeeAt(const std::string& worker, absl::Time now);
   void CountFinished(const std::string& worker, absl::Time now);
   void CountLost(const std::string& worker, absl::Time now);
+  // Its study ended: no sign of life of the worker.
+  void CloseLease(const std::string& worker, absl::Time now);
   // A lease ended otherwise.
   void MarkIdle(const std::string& worker, absl::Time now);
   void ForgetUnseen(absl::Time now, const LeaseTable& leases);

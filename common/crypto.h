@@ -1,0 +1,22 @@
+// SHA-256, by OpenSSL.
+#ifndef HALVING_COMMON_CRYPTO_H_
+#define HALVING_COMMON_CRYPTO_H_
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace halving {
+
+// 32 bytes.
+std::string Sha256(absl::string_view data);
+
+// HMAC with SHA-256; 32 bytes.
+std::string HmacSha256(absl::string_view key, absl::string_view data);
+
+// Whether they are equal, in a time that does not depend on where they differ.
+bool EqualInConstantTime(absl::string_view a, absl::string_view b);
+
+}  // namespace halving
+
+#endif  // HALVING_COMMON_CRYPTO_H_

@@ -1,0 +1,172 @@
+// Engine: the one thread that owns the scheduler: commands in, durable answers out.
+#ifndef HALVING_SERVER_ENGINE_ENGINE_H_
+#define HALVING_SERVER_ENGINE_ENGINE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/mutex.h"
+#include "server/core/scheduler.h"
+#include "server/store/journal.h"
+
+namespace halving {
+
+// Callers post and return. The thread drains all that waits, carries out each command in order at
+// one reading of the clock, appends their events in one transaction, and only then answers. No lock
+// guards the scheduler, since nobody else can reach it.
+//
+// All public methods are thread-safe. Every callback that was handed in is called exactly once, on
+// the engine's thread, and must not block.
+class Engine {
+ public:
+  // What is known at the time of an answer; valid during the callback only.
+  struct View {
+    const Scheduler& scheduler;
+    absl::Time now;
+  };
+
+  struct Reply {
+    Answer answer;
+    std::optional<Assignment> assignment;  // Of an ask, or of the ask after a report.
+    bool asked = false;                    // The ask was served, with an assignment or without.
+    bool draining = false;                 // The server goes down; there will be none.
+  };
+  // An error changed nothing, except UNAVAILABLE: then the same command finds out, or may be tried
+  // again. CANCELLED: the caller went away.
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Reply>, const View&)>;
+  using ReadDone = absl::AnyInvocable<void(absl::Status, const View&)>;
+
+  // Set by a caller that no longer waits; the engine then drops what it posted.
+  using Gone = std::shared_ptr<std::atomic<bool>>;
+  static Gone NewGone() { return std::make_shared<std::atomic<bool>>(false); }
+
+  // Replays the journal. Its errors pass through. Neither is owned, both must outlive the engine.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(Journal* journal, Clock* clock);
+  ~Engine();
+
+  // A command other than Ask.
+  void Post(Command command, Done done) ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits up to `wait` for a trial. Those that wait are served in the order they came.
+  void PostAsk(Ask ask, absl::Duration wait, Gone gone, Done done) ABSL_LOCKS_EXCLUDED(mu_);
+  // The report, and if that is OK the ask, in one transaction.
+  void PostReport(Report report, std::optional<Ask> next, absl::Duration wait, Gone gone, Done done)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Looks, once all that was posted before is on disk.
+  void PostRead(ReadDone done) ABSL_LOCKS_EXCLUDED(mu_);
+  // Looks once the study's version is no longer `version`, but not before `earliest`. NOT_FOUND
+  // when there is no such study, or none any more; UNAVAILABLE when the server goes down.
+  void PostWatch(std::string study, uint64_t version, absl::Time earliest, Gone gone, ReadDone done)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Drops what those posted who are gone.
+  void Sweep() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // From now on no ask waits and no trial is handed out; those that wait are told. Reports and
+  // reads go on.
+  void Drain() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Called with false when the disk is full and with true when it can be written again.
+  void OnHealthChange(std::function<void(bool)> callback) { on_health_ = std::move(callback); }
+
+  // Runs batches on a thread of the engine's own, until Stop().
+  void Start();
+  // Carries out all that was posted, answers those that wait, and ends the thread.
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // One batch, on the caller's thread: for tests, instead of Start().
+  void RunOnce() ABSL_LOCKS_EXCLUDED(mu_);
+  // When the next batch is due, if nothing is posted before.
+  absl::Time NextWake() const;
+
+ private:
+  struct Posted {
+    enum class Kind { kCommand, kAsk, kReport, kRead, kWatch };
+    Kind kind = Kind::kCommand;
+    Command command;
+    std::optional<Ask> ask;
+    absl::Duration wait;
+    std::string study;
+    uint64_t version = 0;
+    absl::Time earliest;
+    Gone gone;
+    Done done;
+    ReadDone read_done;
+
+    bool IsGone() const { return gone != nullptr && gone->load(std::memory_order_relaxed); }
+  };
+  struct WaitingAsk {
+    Ask ask;
+    Reply reply;  // What a report before the ask was answered.
+    absl::Time deadline;
+    Gone gone;
+    Done done;
+    bool IsGone() const { return gone != nullptr && gone->load(std::memory_order_relaxed); }
+  };
+  struct Ready {
+    Done done;
+    absl::StatusOr<Reply> reply;
+  };
+
+  Engine(Journal* journal, Clock* clock) : journal_(journal), clock_(clock) {}
+
+  void Enqueue(Posted posted) ABSL_LOCKS_EXCLUDED(mu_);
+  // Engine thread only, all that follow.
+  void Loop() ABSL_LOCKS_EXCLUDED(mu_);
+  void RunBatch(std::vector<Posted> batch);
+  void Tend();
+  void Carry(Posted posted);
+  void CarryAsk(Ask ask, Reply reply, absl::Duration wait, Gone gone, Done done);
+  void RefuseAsk(absl::Status status, Reply reply, Done done);
+  void ServeWaiting();
+  void DropWaiting(bool all);
+  void Commit();
+  void RetryAppend();
+  void Refuse(std::vector<Posted> batch);
+  void AnswerReady();
+  void ServeWatches();
+  bool WatchIsDue(const Posted& watch) const;
+  void AnswerWatch(Posted& watch);
+  View Look() const { return {scheduler_, now_}; }
+
+  Scheduler scheduler_;
+  Journal* const journal_;
+  Clock* const clock_;
+  std::function<void(bool)> on_health_;
+  std::thread thread_;
+
+  // Of the engine's thread.
+  absl::Time now_ = absl::InfinitePast();     // Never goes back.
+  absl::Time wake_ = absl::InfiniteFuture();  // When the last batch wanted the next one.
+  std::vector<Event> events_;                 // Of this batch, in order.
+  std::vector<Ready> ready_;                  // To be answered once they are on disk.
+  std::vector<Posted> reads_;
+  std::list<WaitingAsk> waiting_;  // In the order they came.
+  std::list<Posted> watches_;
+  std::vector<Event> held_;  // Could not be appended: the disk is full.
+  absl::Status held_status_;
+  absl::Time retry_at_ = absl::InfiniteFuture();
+  bool drained_ = false;
+
+  Mutex mu_;
+  CondVar work_;
+  std::vector<Posted> posted_ ABSL_GUARDED_BY(mu_);
+  bool poked_ ABSL_GUARDED_BY(mu_) = false;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_ENGINE_ENGINE_H_

@@ -1,0 +1,46 @@
+// GrpcServer: the services, health and reflection on one port.
+#ifndef HALVING_SERVER_SERVICE_GRPC_SERVER_H_
+#define HALVING_SERVER_SERVICE_GRPC_SERVER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/server.h"
+#include "server/engine/engine.h"
+#include "server/service/study_service.h"
+#include "server/service/worker_service.h"
+
+namespace halving {
+
+// Serves an engine over gRPC. Thread-safe.
+class GrpcServer {
+ public:
+  // Binds `listen` (host:port; port 0 picks one). The engine is not owned and must outlive it.
+  // INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& listen,
+                                                           Engine* engine, std::string secret);
+
+  // host:port as bound.
+  const std::string& address() const { return address_; }
+
+  // What the health service says, for "" and for each service.
+  void SetServing(bool serving);
+
+  // Refuses new calls and gives those under way up to `grace`. The engine must still run.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  GrpcServer(Engine* engine, std::string secret)
+      : study_service_(engine), worker_service_(engine, std::move(secret)) {}
+
+  StudyServiceImpl study_service_;
+  WorkerServiceImpl worker_service_;
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_SERVICE_GRPC_SERVER_H_

@@ -1,0 +1,109 @@
+// halving-server: wiring of journal, engine and gRPC, from start to a clean stop.
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/version.h"
+#include "server/engine/engine.h"
+#include "server/service/grpc_server.h"
+#include "server/service/options.h"
+#include "server/store/sqlite_journal.h"
+#include "spdlog/spdlog.h"
+
+namespace halving {
+namespace {
+
+// What calls under way get once a stop was asked for; long polls are answered at once.
+constexpr absl::Duration kShutdownGrace = absl::Seconds(10);
+
+int Fail(const absl::Status& status, int exit_code) {
+  spdlog::error("{}", std::string(status.message()));
+  return exit_code;
+}
+
+int JournalExitCode(const absl::Status& status) {
+  return absl::IsDataLoss(status) ? kExitDamaged : kExitDataDir;
+}
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// Blocks them for all threads, which inherit the mask; AwaitStop() takes them up.
+void PrepareSignals() {
+  const sigset_t signals = StopSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // A file size limit is a full disk, not a reason to die.
+}
+
+void AwaitStop() {
+  const sigset_t signals = StopSignals();
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("stopping: got {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  // A second one ends at once; nothing that was acknowledged depends on a clean stop.
+  std::thread([signals] {
+    int again = 0;
+    sigwait(&signals, &again);
+    _exit(kExitOther);
+  }).detach();
+}
+
+int Serve(const ServerOptions& options) {
+  absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
+  if (!directory.ok()) return Fail(directory.status(), kExitDataDir);
+  absl::StatusOr<std::unique_ptr<SqliteJournal>> journal =
+      SqliteJournal::Open(*std::move(directory));
+  if (!journal.ok()) return Fail(journal.status(), JournalExitCode(journal.status()));
+  absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Create(journal->get(), Clock::Real());
+  if (!engine.ok()) return Fail(engine.status(), JournalExitCode(engine.status()));
+
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+      GrpcServer::Start(options.listen, engine->get(), (*journal)->secret());
+  if (!server.ok()) {
+    return Fail(server.status(),
+                absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
+  }
+  (*engine)->OnHealthChange([&server](bool serving) {
+    serving ? spdlog::info("the journal can be written again")
+            : spdlog::error("the disk is full: calls are refused until the journal can be written");
+    (*server)->SetServing(serving);
+  });
+  (*engine)->Start();
+  spdlog::info("halving-server {} listening on {}, data in {}", kVersion, (*server)->address(),
+               options.data_dir);
+  AwaitStop();
+  (*engine)->Drain();
+  (*server)->Shutdown(kShutdownGrace);
+  (*engine)->Stop();
+  spdlog::info("stopped");
+  return kExitOk;
+}
+
+}  // namespace
+}  // namespace halving
+
+int main(int argc, char** argv) {
+  // gRPC's own messages repeat, in its words, what we say in ours. Whoever wants them sets it.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
+  const halving::ParsedOptions parsed = halving::ParseOptions(argc, argv);
+  if (!parsed.options.has_value()) return parsed.exit_code;
+  const absl::Status log = halving::InitLog(parsed.options->log_level);
+  if (!log.ok()) {
+    std::cerr << log.message() << std::endl;
+    return halving::kExitUsage;
+  }
+  halving::PrepareSignals();
+  return halving::Serve(*parsed.options);
+}

@@ -1,0 +1,47 @@
+#include "server/service/options.h"
+
+#include "CLI/CLI.hpp"
+#include "common/version.h"
+
+namespace halving {
+namespace {
+
+constexpr char kFooter[] = R"(
+Examples:
+  halving-server                                  # 127.0.0.1:7070, data in ./halving-data
+  halving-server --listen 0.0.0.0:7070 --data-dir /var/lib/halving
+  halving-server --config /etc/halving/server.toml
+
+Stop it with SIGTERM or Ctrl-C: it answers what is under way and exits with 0. A second signal ends
+it at once; nothing that was acknowledged is lost either way.
+
+Exit codes: 0 stopped; 2 usage; 3 the address cannot be bound; 4 the data directory is in use,
+unreadable, or from a newer version; 5 the journal is damaged; 1 anything else.)";
+
+}  // namespace
+
+ParsedOptions ParseOptions(int argc, char** argv) {
+  ServerOptions options;
+  CLI::App app("halving-server: holds the queue of successive-halving studies for GPU workers.");
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("halving-server ") + kVersion);
+  app.set_config("--config", "", "Read options from this file (TOML or INI)");
+  app.add_option("--listen", options.listen, "Address and port to serve gRPC on; port 0 picks one")
+      ->envname("HALVING_LISTEN")
+      ->capture_default_str();
+  app.add_option("--data-dir", options.data_dir, "Directory of the journal; made if missing")
+      ->envname("HALVING_DATA_DIR")
+      ->capture_default_str();
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
+      ->envname("HALVING_LOG_LEVEL")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return {.exit_code = app.exit(error) == 0 ? kExitOk : kExitUsage};
+  }
+  return {.options = options};
+}
+
+}  // namespace halving

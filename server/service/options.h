@@ -1,0 +1,36 @@
+// What halving-server is told when it starts.
+#ifndef HALVING_SERVER_SERVICE_OPTIONS_H_
+#define HALVING_SERVER_SERVICE_OPTIONS_H_
+
+#include <optional>
+#include <string>
+
+namespace halving {
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:7070";
+  std::string data_dir = "./halving-data";
+  std::string log_level = "info";
+};
+
+// How the program ends. Operators and supervisors tell the reasons apart by these.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitOther = 1,
+  kExitUsage = 2,
+  kExitAddress = 3,  // --listen cannot be bound.
+  kExitDataDir = 4,  // --data-dir is in use, unreadable, or no journal of ours.
+  kExitDamaged = 5,  // The journal is damaged: restore a backup.
+};
+
+// Reads flags, HALVING_... variables and the --config file. Either options, or the exit code of a
+// program that has said all it had to (help, version, a usage error).
+struct ParsedOptions {
+  std::optional<ServerOptions> options;
+  int exit_code = kExitOk;
+};
+ParsedOptions ParseOptions(int argc, char** argv);
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_SERVICE_OPTIONS_H_

@@ -1,0 +1,201 @@
+#include "server/service/views.h"
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+#include "server/service/paging.h"
+#include "server/service/translate.h"
+
+namespace halving {
+namespace {
+
+constexpr int kMaxRunningShown = 1000;
+// Fewer equal errors may be chance.
+constexpr size_t kTiedErrors = 4;
+
+double Median(std::vector<double> errors) {
+  const auto middle = errors.begin() + static_cast<int64_t>(errors.size() / 2);
+  std::nth_element(errors.begin(), middle, errors.end());
+  if (errors.size() % 2 == 1) return *middle;
+  return (*middle + *std::max_element(errors.begin(), middle)) / 2;
+}
+
+void ShowResult(const Study& study, const RungResult& result, v1::RungResult* to) {
+  to->set_epochs(study.ladder().epochs(result.rung));
+  to->set_error(result.error);
+  ToProto(result.train_time, to->mutable_train_time());
+  to->set_worker_id(result.worker);
+  for (const auto& [name, value] : result.metrics) (*to->mutable_metrics())[name] = value;
+  ToProto(result.end_time, to->mutable_end_time());
+  to->set_from_epoch(result.from_epoch);
+  to->set_study_epochs(result.study_epochs);
+}
+
+void ShowLevels(const Study& study, const Levels& levels, int64_t round, v1::StudyStatus* to) {
+  for (int k = 0; k < study.ladder().rungs(); ++k) {
+    const Level& level = levels[k];
+    v1::RungStatus* rung = to->add_rungs();
+    rung->set_epochs(study.ladder().epochs(k));
+    rung->set_size(study.ladder().size(k));
+    rung->set_waiting(static_cast<int64_t>(level.outcomes.size()));
+    rung->set_queued(level.queued);
+    rung->set_running(level.running);
+    rung->set_reported(level.reported);
+    rung->set_failed(level.failed);
+    rung->set_promoted(level.promoted);
+    rung->set_round(round);
+    if (level.errors.empty()) continue;
+    rung->set_best_error(*std::min_element(level.errors.begin(), level.errors.end()));
+    rung->set_median_error(Median(level.errors));
+  }
+}
+
+void ShowRungs(const Study& study, v1::StudyStatus* to) {
+  const Levels& closed = study.rungs().closed();
+  const bool any_closed = std::any_of(closed.begin(), closed.end(), [](const Level& level) {
+    return level.reported + level.failed > 0;
+  });
+  if (any_closed) ShowLevels(study, closed, 0, to);
+  for (const auto& [key, levels] : study.rungs().groups()) ShowLevels(study, levels, key.round, to);
+  if (to->rungs().empty()) {
+    ShowLevels(study, Levels(static_cast<size_t>(study.ladder().rungs())), 0, to);
+  }
+}
+
+void ShowRunning(const Study& study, absl::Time now, v1::StudyStatus* to) {
+  for (const auto& [start, id] : study.running()) {
+    if (to->running_size() == kMaxRunningShown) break;
+    const Trial& trial = *study.FindTrial(id);
+    v1::RunningTrial* running = to->add_running();
+    running->set_trial_id(id);
+    running->set_worker_id(trial.lease->worker);
+    running->set_epochs(study.ladder().epochs(trial.rung));
+    running->set_epoch(trial.position);
+    running->set_attempt(trial.attempts);
+    ToProto(std::max(absl::ZeroDuration(), now - start), running->mutable_running_for());
+  }
+}
+
+// What a person should know, and would not see at a glance.
+void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now,
+               v1::StudyStatus* to) {
+  if (study.ended()) return;
+  if (!scheduler.IsServed(study.spec().objective, now)) {
+    to->add_notes(absl::StrCat("no worker that serves the objective \"", study.spec().objective,
+                               "\" is connected; start one with halving-worker"));
+  }
+  for (const auto& [key, levels] : study.rungs().groups()) {
+    for (int k = 0; k < study.ladder().rungs(); ++k) {
+      const std::vector<double>& errors = levels[k].errors;
+      if (errors.size() < kTiedErrors) continue;
+      const auto [least, most] = std::minmax_element(errors.begin(), errors.end());
+      if (*least != *most) continue;
+      to->add_notes(absl::StrCat("all ", errors.size(), " errors at ", study.ladder().epochs(k),
+                                 " epochs are ", *least,
+                                 ", so promotions there are by chance; train longer (min_epochs)"));
+    }
+  }
+}
+
+void ShowWorker(const Scheduler& scheduler, const std::string& id, const WorkerInfo& info,
+                absl::Time now, v1::Worker* to) {
+  to->set_worker_id(id);
+  to->set_host(info.host);
+  to->set_device(info.device);
+  for (const std::string& objective : info.objectives) to->add_objectives(objective);
+  ToProto(std::max(absl::ZeroDuration(), now - info.last_seen), to->mutable_last_seen());
+  to->set_trials_finished(info.trials_finished);
+  to->set_leases_lost(info.leases_lost);
+  const std::vector<LeaseTable::Key> held = scheduler.leases().HeldBy(id);
+  if (held.empty()) {
+    ToProto(std::max(absl::ZeroDuration(), now - info.idle_since), to->mutable_idle_for());
+    return;
+  }
+  to->set_study(scheduler.FindStudy(held.front().first)->spec().name);
+  to->set_trial_id(held.front().second);
+}
+
+}  // namespace
+
+void ShowStudy(const Study& study, v1::Study* to) {
+  ToProto(study.spec(), to->mutable_spec());
+  to->set_state(static_cast<v1::StudyState>(study.state()));
+  ToProto(study.create_time(), to->mutable_create_time());
+  if (study.end_time().has_value()) ToProto(*study.end_time(), to->mutable_end_time());
+  to->set_end_reason(study.end_reason());
+}
+
+void ShowTrial(const Study& study, const Trial& trial, bool with_curve, v1::Trial* to) {
+  to->set_id(trial.id);
+  to->set_round(trial.round);
+  ToProto(study.space().Decode(trial.config), to->mutable_config());
+  to->set_state(static_cast<v1::TrialState>(study.ShownState(trial)));
+  for (const RungResult& result : trial.results) ShowResult(study, result, to->add_results());
+  to->set_attempts(trial.attempts);
+  to->set_failures(trial.failures);
+  to->set_failure(trial.failure);
+  if (trial.state == TrialState::kRunning) to->set_worker_id(trial.lease->worker);
+  to->set_has_checkpoint(!trial.checkpoints.empty());
+  if (!with_curve) return;
+  for (const TrialPoint& point : trial.curve) {
+    v1::CurvePoint* shown = to->add_curve();
+    shown->set_epoch(point.epoch);
+    shown->set_error(point.error);
+  }
+}
+
+void ShowStatus(const Scheduler& scheduler, const Study& study, absl::Time now,
+                v1::StudyStatus* to) {
+  ShowStudy(study, to->mutable_study());
+  if (study.Best() != nullptr) ShowTrial(study, *study.Best(), false, to->mutable_best());
+  ShowRungs(study, to);
+  ShowRunning(study, now, to);
+  to->set_queued(study.ended() ? 0 : study.queued());
+  to->set_evaluations(study.evaluations());
+  to->set_epochs_trained(study.epochs_trained());
+  to->set_failed_trials(study.failed_trials());
+  const absl::Duration workers = scheduler.WorkerTime(now);
+  if (workers > absl::ZeroDuration()) {
+    to->set_utilisation(std::min(1.0, absl::FDivDuration(study.LeaseTime(now), workers)));
+  }
+  to->set_progress(study.Progress(now));
+  to->set_epochs_lost(study.epochs_lost());
+  to->set_running_total(static_cast<int64_t>(study.running().size()));
+  ShowNotes(scheduler, study, now, to);
+}
+
+absl::Status ListStudies(const Scheduler& scheduler, const v1::ListStudiesRequest& request,
+                         v1::ListStudiesResponse* to) {
+  HV_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
+  StudyUid after = 0;
+  if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &after)) {
+    return BadPageToken();
+  }
+  for (auto at = scheduler.studies().upper_bound(after); at != scheduler.studies().end(); ++at) {
+    if (to->studies_size() == page_size) {
+      to->set_next_page_token(absl::StrCat(after));
+      break;
+    }
+    ShowStudy(*at->second, to->add_studies());
+    after = at->first;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ListWorkers(const Scheduler& scheduler, absl::Time now,
+                         const v1::ListWorkersRequest& request, v1::ListWorkersResponse* to) {
+  HV_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
+  const auto& workers = scheduler.workers().all();
+  for (auto at = workers.upper_bound(request.page_token()); at != workers.end(); ++at) {
+    if (to->workers_size() == page_size) {
+      to->set_next_page_token(to->workers(page_size - 1).worker_id());
+      break;
+    }
+    ShowWorker(scheduler, at->first, at->second, now, to->add_workers());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace halving

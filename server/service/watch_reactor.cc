@@ -1,0 +1,60 @@
+#include "server/service/watch_reactor.h"
+
+#include <algorithm>
+
+#include "server/service/grpc_status.h"
+#include "server/service/translate.h"
+#include "server/service/views.h"
+
+namespace halving {
+namespace {
+
+constexpr absl::Duration kDefaultInterval = absl::Seconds(1);
+constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
+
+}  // namespace
+
+WatchReactor* WatchReactor::Start(Engine* engine, const v1::WatchStatusRequest& request) {
+  const absl::StatusOr<absl::Duration> interval = FromProto(request.min_interval(), "min_interval");
+  const bool set = request.has_min_interval() && interval.ok();
+  auto* reactor = new WatchReactor(engine, request.name(),
+                                   set ? std::max(*interval, kLeastInterval) : kDefaultInterval);
+  if (interval.ok()) {
+    reactor->Wait();
+  } else {
+    reactor->Finish(ToGrpc(interval.status()));
+  }
+  return reactor;
+}
+
+void WatchReactor::Wait() {
+  engine_->PostWatch(
+      study_, version_, earliest_, gone_,
+      [this](const absl::Status& status, const Engine::View& view) { Show(status, view); });
+}
+
+void WatchReactor::Show(const absl::Status& status, const Engine::View& view) {
+  if (!status.ok()) return Finish(ToGrpc(status));
+  const Study& study = *view.scheduler.FindStudy(study_);
+  version_ = study.version();
+  earliest_ = view.now + min_interval_;
+  ended_ = study.ended();
+  status_.Clear();
+  ShowStatus(view.scheduler, study, view.now, &status_);
+  StartWrite(&status_);
+}
+
+void WatchReactor::OnWriteDone(bool ok) {
+  if (!ok) return Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the caller went away"));
+  if (ended_) return Finish(grpc::Status::OK);
+  Wait();
+}
+
+void WatchReactor::OnCancel() {
+  gone_->store(true);
+  engine_->Sweep();
+}
+
+void WatchReactor::OnDone() { delete this; }
+
+}  // namespace halving

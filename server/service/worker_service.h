@@ -1,0 +1,35 @@
+// WorkerService: what workers call.
+#ifndef HALVING_SERVER_SERVICE_WORKER_SERVICE_H_
+#define HALVING_SERVER_SERVICE_WORKER_SERVICE_H_
+
+#include "halving/v1/worker.grpc.pb.h"
+#include "server/engine/engine.h"
+#include "server/service/lease_id.h"
+
+namespace halving {
+
+// Checks the shape of requests, posts them to the engine and translates what it answers; no state
+// of its own but the key of the lease ids. Thread-safe.
+class WorkerServiceImpl : public v1::WorkerService::CallbackService {
+ public:
+  // Not owned; must outlive the gRPC server.
+  WorkerServiceImpl(Engine* engine, std::string secret)
+      : engine_(engine), lease_ids_(std::move(secret)) {}
+
+  grpc::ServerUnaryReactor* Suggest(grpc::CallbackServerContext* context,
+                                    const v1::SuggestRequest* request,
+                                    v1::SuggestResponse* response) override;
+  grpc::ServerUnaryReactor* Report(grpc::CallbackServerContext* context,
+                                   const v1::ReportRequest* request,
+                                   v1::ReportResponse* response) override;
+
+ private:
+  void Show(const Engine::Reply& reply, v1::SuggestResponse* response) const;
+
+  Engine* const engine_;
+  const LeaseIds lease_ids_;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_SERVICE_WORKER_SERVICE_H_
