@@ -79,12 +79,12 @@ class HalvingPolicy : public Policy {
     return per_round_ && sampled + newcomers >= ladder_.size(0);
   }
 
-  // A round of its own brings fewer than n_k trials to a level when too many below it diverged or
-  // failed. Then the level is full once no more can come: it must not wait for ever.
+  // A round of its own brings fewer than n_k trials to an upper level when too many below it
+  // diverged or failed. Then the level is full once no more can come: it must not wait for ever.
   bool IsFull(const Levels& levels, int rung) const {
     const auto outcomes = static_cast<int64_t>(levels[rung].outcomes.size());
     if (outcomes >= ladder_.size(rung)) return true;
-    if (outcomes == 0 || !IsWholeRound(levels, 0)) return false;
+    if (rung == 0 || outcomes == 0 || !IsWholeRound(levels, 0)) return false;
     const auto busy = [](const Level& level) { return level.Busy(); };
     return std::none_of(levels.begin(), levels.begin() + rung, busy) && levels[rung].queued == 0 &&
            levels[rung].running == 0;
@@ -98,8 +98,9 @@ class HalvingPolicy : public Policy {
     for (int k = 0; k < ladder_.top(); ++k) {
       const int64_t outcomes =
           AddSaturated(incoming, levels == nullptr ? 0 : (*levels)[k].Pending());
-      incoming = whole ? std::min(outcomes, ladder_.size(k + 1))
-                       : MultiplySaturated(outcomes / ladder_.size(k), ladder_.size(k + 1));
+      incoming = whole && k > 0
+                     ? std::min(outcomes, ladder_.size(k + 1))
+                     : MultiplySaturated(outcomes / ladder_.size(k), ladder_.size(k + 1));
       const int64_t epochs = ladder_.epochs(k + 1) - (resumed ? ladder_.epochs(k) : 0);
       cost.evaluations = AddSaturated(cost.evaluations, incoming);
       cost.epochs = AddSaturated(cost.epochs, MultiplySaturated(incoming, epochs));

@@ -1,6 +1,8 @@
 #include "server/service/grpc_server.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -34,6 +36,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
   }
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // gRPC serves health without its descriptor; linked in, reflection finds it.
+  HV_CHECK(grpc::health::v1::HealthCheckRequest::descriptor() != nullptr) << "no health.proto";
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer(engine, std::move(secret)));
   grpc::ServerBuilder builder;
   SetChannelArguments(builder);
