@@ -33,8 +33,8 @@ struct CheckVoidify {
 
 }  // namespace halving::internal
 
-#define HV_CHECK(condition)                       \
-  (condition) ? (void)0                           \
+#define HV_CHECK(condition)                           \
+  (condition) ? (void)0                               \
               : ::halving::internal::CheckVoidify{} & \
                     ::halving::internal::CheckFailure(__FILE__, __LINE__, #condition).stream()
 

@@ -70,7 +70,8 @@ Value JsonToValue(const nlohmann::json& from) {
     *value.mutable_struct_value() = JsonToStruct(from);
   } else if (from.is_array()) {
     value.mutable_list_value();
-    for (const auto& element : from) *value.mutable_list_value()->add_values() = JsonToValue(element);
+    for (const auto& element : from)
+      *value.mutable_list_value()->add_values() = JsonToValue(element);
   } else {
     value.set_null_value(google::protobuf::NULL_VALUE);
   }

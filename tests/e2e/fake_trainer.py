@@ -1,0 +1,39 @@
+"""A trainer without training: the error is a function of the config and the epoch.
+
+It speaks the JSON lines of docs/trainers.md. Its checkpoint holds the epoch it stands at, and it
+refuses one that says another: a resumed trial is shown to be resumed, not only claimed to be.
+"""
+
+import json
+import math
+import os
+import sys
+
+
+def error(config, epoch):
+    distance = abs(math.log10(config["learning_rate"]) + 0.7) + config["batch_size"] / 1000
+    return distance / 3 + 1 / (epoch + 1)
+
+
+def run(job):
+    gate = job["options"].get("gate")  # A file to wait for, so that a test can act in the middle.
+    if job["from_epoch"] > 0:
+        with open(job["checkpoint_in"], encoding="utf-8") as file:
+            stands_at = int(file.read())
+        if stands_at != job["from_epoch"]:
+            yield {"failed": {"reason": f"the checkpoint stands at {stands_at}, not "
+                                        f"{job['from_epoch']}", "retryable": False}}
+            return
+    for epoch in range(job["from_epoch"] + 1, job["to_epoch"] + 1):
+        while gate and not os.path.exists(gate):
+            os.sched_yield()
+        yield {"epoch": epoch, "error": error(job["config"], epoch)}
+    with open(job["checkpoint_out"], "w", encoding="utf-8") as file:
+        file.write(str(job["to_epoch"]))
+    yield {"checkpoint": {"epoch": job["to_epoch"]}}
+    yield {"done": {"error": error(job["config"], job["to_epoch"]), "metrics": {"answer": 42}}}
+
+
+for line in sys.stdin:
+    for event in run(json.loads(line)["job"]):
+        print(json.dumps(event), flush=True)
