@@ -54,6 +54,26 @@ def code_lines(path):
         yield number, line.split("//")[0]
 
 
+def functions(lines):
+    """(signature, first line, last line) of each function; the layout is clang-format's."""
+    signature = re.compile(r"^( {0,2})[A-Za-z~][^=]*\(")
+    other = re.compile(r"^\s*(namespace|class|struct|enum|union|extern|if|for|while|switch|else|do|"
+                       r"return|case|public|private|INSTANTIATE_TEST_SUITE_P)\b")  # Tables may be long.
+    start = None
+    for number, line in enumerate(lines, 1):
+        if start is not None and line.startswith(" " * start[2] + "}"):
+            yield start[0], start[1], number
+            start = None
+        if start is not None or not line.endswith("{"):
+            continue
+        at = number - 1
+        while at > 0 and lines[at].startswith("    ") and number - at < 8:
+            at -= 1  # Up to the line where the signature begins.
+        head = signature.match(lines[at])
+        if head and not other.match(lines[at]) and not lines[at].endswith((";", "}")):
+            start = (lines[at].strip(), at + 1, len(head.group(1)))
+
+
 class TidyTest(unittest.TestCase):
 
     def assertNone(self, found):
@@ -110,20 +130,17 @@ class TidyTest(unittest.TestCase):
     def test_functions_fit_one_screen(self):
         found = []
         for path in files():
-            start = None
-            for number, line in enumerate((ROOT / path).read_text().splitlines(), 1):
-                # The layout is clang-format's: a function's body ends with a brace at its indent.
-                opens = re.match(r"^( {0,2})[A-Za-z~][^;={]*\(.*[^;]$|^( {0,2})[A-Za-z].*\) .*\{$",
-                                 line)
-                if start is None and line.endswith("{") and opens and not re.match(
-                        r"^\s*(namespace|class|struct|enum|union|extern|if|for|while|switch|else|do)\b",
-                        line):
-                    start = (number, len(line) - len(line.lstrip()), line.strip())
-                elif start is not None and re.match(r"^ {%d}\}" % start[1], line):
-                    if number - start[0] + 1 > MAX_FUNCTION_LINES:
-                        found.append(f"{path}:{start[0]}: {number - start[0] + 1} lines: {start[2]}")
-                    start = None
+            for name, first, last in functions((ROOT / path).read_text().splitlines()):
+                if last - first + 1 > MAX_FUNCTION_LINES:
+                    found.append(f"{path}:{first}: {last - first + 1} lines: {name}")
         self.assertNone(found)
+
+    def test_the_measure_of_functions_sees_them(self):
+        text = ["int Short(int a) {", "  if (a) {", "  }", "}", "absl::Status Class::Long(", "    int a,",
+                "    int b) const {", "  f();", "}", "class C {", "  int inline_one() {", "    g();",
+                "  }", "};"]
+        self.assertEqual([(first, last) for _, first, last in functions(text)],
+                         [(1, 4), (5, 9), (11, 13)])
 
     def test_no_line_passes_100_columns(self):
         found = []
