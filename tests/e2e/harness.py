@@ -35,10 +35,10 @@ def wait_for(what, condition, deadline_s=DEADLINE_S):
         time.sleep(0.02)
 
 
-def study(name, **changes):
+def study(study_name, /, **changes):
     """d2l's study as CreateStudyRequest, with changes to its spec."""
     spec = {
-        "name": name,
+        "name": study_name,
         "objective": "fake",
         "parameters": [
             {"name": "learning_rate", "float": {"min": 0.01, "max": 1, "log": True}},
