@@ -1,0 +1,61 @@
+// What each subcommand of `halving` does. Each asks through the client, writes to the console and
+// returns the process's exit code.
+#ifndef HALVING_CLI_COMMANDS_H_
+#define HALVING_CLI_COMMANDS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "cli/client.h"
+#include "cli/console.h"
+#include "cli/svg_plot.h"
+#include "halving/v1/study.pb.h"
+
+namespace halving {
+
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,      // The server refused or could not be reached, or the answer not be written.
+  kExitUsage = 2,       // What was asked for makes no sense, or the study file does not.
+  kExitEndedEarly = 3,  // watch: the study was STOPPED or has FAILED.
+};
+
+struct TrialsOptions {
+  std::vector<v1::TrialState> states;  // None: all.
+  bool by_error = false;
+  int64_t limit = 0;  // 0: all.
+  bool csv = false;
+  bool json = false;
+};
+
+// Says on standard error why a call failed and what to do.
+int Fail(const absl::Status& status, Client* client, Console* console);
+
+int PlanCommand(const std::string& file, Client* client, Console* console);
+// `name` replaces the file's, unless it is empty.
+int CreateCommand(const std::string& file, const std::string& name, Client* client,
+                  Console* console);
+int ListCommand(Client* client, Console* console);
+int PauseCommand(const std::string& name, Client* client, Console* console);
+int ResumeCommand(const std::string& name, Client* client, Console* console);
+int StopCommand(const std::string& name, Client* client, Console* console);
+int ExtendCommand(const std::string& name, const v1::Limits& limits, Client* client,
+                  Console* console);
+// Asks first, unless `yes`; without a terminal to ask on, it refuses.
+int DeleteCommand(const std::string& name, bool yes, Client* client, Console* console);
+
+int StatusCommand(const std::string& name, bool json, Client* client, Console* console);
+int TrialsCommand(const std::string& name, const TrialsOptions& options, Client* client,
+                  Console* console);
+int TrialCommand(const std::string& name, int64_t trial_id, bool json, Client* client,
+                 Console* console);
+int WorkersCommand(Client* client, Console* console);
+// `path` may be "-", standard output. `curves` asks for each drawn trial's curve, one call each.
+int PlotCommand(const std::string& name, const std::string& path, bool curves,
+                const PlotOptions& options, Client* client, Console* console);
+
+}  // namespace halving
+
+#endif  // HALVING_CLI_COMMANDS_H_

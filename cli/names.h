@@ -1,0 +1,37 @@
+// Small facts about the contract's messages that several commands show.
+#ifndef HALVING_CLI_NAMES_H_
+#define HALVING_CLI_NAMES_H_
+
+#include <string>
+
+#include "cli/style.h"
+#include "cli/table.h"
+#include "halving/v1/study.pb.h"
+
+namespace halving {
+
+// The contract's names without their prefixes: "RUNNING", "ELIMINATED". Numbers that this build
+// does not know come out as "STATE 9".
+std::string StateName(v1::StudyState state);
+std::string StateName(v1::TrialState state);
+
+// In the colour of that state.
+Cell StateCell(v1::StudyState state);
+Cell StateCell(v1::TrialState state);
+
+// Whether the study is over: COMPLETED, STOPPED or FAILED.
+bool HasEnded(v1::StudyState state);
+
+// "halving, 2 to 10 epochs, eta 2".
+std::string DescribeRule(const v1::Halving& halving);
+// "random, seed 42".
+std::string DescribeSearcher(const v1::StudySpec& spec);
+// "30 evaluations, target error 0.1000", or "none".
+std::string DescribeLimits(const v1::Limits& limits);
+
+// The result at the highest rung; null before the first one.
+const v1::RungResult* LastResult(const v1::Trial& trial);
+
+}  // namespace halving
+
+#endif  // HALVING_CLI_NAMES_H_

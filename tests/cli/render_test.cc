@@ -1,0 +1,242 @@
+// What `plan`, `status`, `list`, `workers`, `trials` and `trial` print, whole.
+#include <cmath>
+#include <limits>
+
+#include "cli/render_study.h"
+#include "cli/render_trials.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cli/sample_study.h"
+
+namespace halving {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(RenderStatusTest, ShowsEverything) {
+  EXPECT_EQ(RenderStatus(MakeSampleStatus(), {}),
+            R"(lenet  RUNNING
+objective   lenet
+rule        halving, 2 to 10 epochs, eta 2
+searcher    random, seed 42
+limits      30 evaluations
+created     2024-05-01 12:33:01
+
+progress    [############------------------]  40%
+evaluations 12 of 30
+epochs      26 trained, 2 of them lost
+trials      2 running, 2 queued, 1 failed
+utilisation 87% of the workers' time over the last 10 minutes
+
+epochs  size  waiting  queued  running  reported  failed  promoted    best  median
+     2     8        3       2        1        11       1         4  0.4100  0.6000
+     4     4        -       -        1         1       -         -  0.2700  0.2700
+
+best        trial 3: error 0.2700 at 4 epochs (0.4512 at 2)
+            {"batch_size":222,"learning_rate":0.053495259859971896}
+
+trial  attempt  epoch     for  worker
+    7        2    3/4  1m 32s  gpu-1
+   12        1    0/2    0.4s  gpu-2
+
+note: rung 4 has only one result
+)");
+}
+
+TEST(RenderStatusTest, AnEndedStudySaysWhyAndWhen) {
+  v1::StudyStatus status = MakeSampleStatus();
+  status.mutable_study()->set_state(v1::STUDY_STATE_STOPPED);
+  status.mutable_study()->set_end_reason("stopped by a person");
+  status.mutable_study()->mutable_end_time()->set_seconds(1714566781 + 3723);
+  const std::string text = RenderStatus(status, {});
+  EXPECT_THAT(text, HasSubstr("lenet  STOPPED: stopped by a person\n"));
+  EXPECT_THAT(text, HasSubstr("2024-05-01 12:33:01, ended 2024-05-01 13:35:04 (after 1h 02m)\n"));
+}
+
+TEST(RenderStatusTest, AFreshStudyHasNoBest) {
+  v1::StudyStatus status;
+  status.mutable_study()->mutable_spec()->set_name("new");
+  const std::string text = RenderStatus(status, {});
+  EXPECT_THAT(text, HasSubstr("best        no result yet\n"));
+  EXPECT_THAT(text, HasSubstr("[------------------------------]   0%"));
+  EXPECT_THAT(text, Not(HasSubstr("attempt")));
+}
+
+TEST(RenderStatusTest, RoundsAndBracketsAreShownWhereThereAreAny) {
+  v1::StudyStatus status = MakeSampleStatus();
+  EXPECT_THAT(RenderStatus(status, {}), Not(HasSubstr("bracket")));
+  status.mutable_rungs(1)->set_bracket(2);
+  status.mutable_rungs(1)->set_round(3);
+  EXPECT_THAT(RenderStatus(status, {}), HasSubstr("bracket   round  epochs  size"));
+}
+
+TEST(RenderStatusTest, RunningTrialsBeyondTheLimitAreCounted) {
+  v1::StudyStatus status = MakeSampleStatus();
+  status.set_running_total(2000);
+  EXPECT_THAT(RenderStatus(status, {.max_running = 1}),
+              HasSubstr("gpu-1\n... and 1999 more running\n"));
+}
+
+TEST(RenderStatusTest, NothingFromTheServerDrivesTheTerminal) {
+  v1::StudyStatus status = MakeSampleStatus();
+  v1::StudySpec* spec = status.mutable_study()->mutable_spec();
+  spec->set_name("\x1b]0;a");
+  spec->set_objective("\x1b]0;b");
+  status.mutable_study()->set_end_reason("\x1b]0;c");
+  status.mutable_running(0)->set_worker_id("\x1b]0;d");
+  status.set_notes(0, "\x1b]0;e\xc2\x9b");
+  (*status.mutable_best()->mutable_config()->mutable_fields())["\x1b]0;f\xc2\x9b"];
+  for (const std::string& text : {RenderStatus(status, {}), RenderStatusLine(status, {}),
+                                  RenderPlan(*spec, {}, {}), RenderStudies({status.study()}, {})}) {
+    EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+    EXPECT_THAT(text, Not(HasSubstr("\xc2\x9b")));
+  }
+}
+
+TEST(RenderStatusTest, ColoursComeOnlyWhenAsked) {
+  EXPECT_THAT(RenderStatus(MakeSampleStatus(), {}), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(RenderStatus(MakeSampleStatus(), {.color = true}),
+              HasSubstr("\x1b[1mlenet\x1b[0m  \x1b[36mRUNNING\x1b[0m\n"));
+}
+
+TEST(RenderStatusLineTest, IsOneLine) {
+  EXPECT_EQ(
+      RenderStatusLine(MakeSampleStatus(), {}),
+      "RUNNING    40%  12 evaluations  best 0.2700 (trial 3 at 4 epochs)  2 running  1 failed");
+}
+
+struct ProgressCase {
+  double progress;
+  std::string bar;
+};
+class RenderProgressTest : public testing::TestWithParam<ProgressCase> {};
+
+TEST_P(RenderProgressTest, Bar) {
+  EXPECT_EQ(RenderProgress(GetParam().progress, 10, {}), GetParam().bar);
+}
+
+INSTANTIATE_TEST_SUITE_P(, RenderProgressTest,
+                         testing::ValuesIn(std::vector<ProgressCase>{
+                             {0, "[----------]   0%"},
+                             {0.556, "[#####-----]  55%"},
+                             {0.9999, "[#########-]  99%"},
+                             {1, "[##########] 100%"},
+                             {7, "[##########] 100%"},
+                             {-1, "[----------]   0%"},
+                             {std::nan(""), "[----------]   0%"},
+                         }));
+
+TEST(RenderPlanTest, ShowsRungsAndCosts) {
+  v1::StudyPlan plan;
+  for (const auto& [epochs, trials] : {std::pair{2, 8}, {4, 4}, {8, 2}, {10, 1}}) {
+    plan.add_rungs()->set_epochs(epochs);
+    plan.mutable_rungs()->rbegin()->set_trials(trials);
+  }
+  plan.set_evaluations_per_round(15);
+  plan.set_epochs_per_round(34);
+  plan.set_epochs_per_round_from_scratch(58);
+  plan.set_rounds(2);
+  EXPECT_EQ(RenderPlan(MakeSampleStatus().study().spec(), plan, {}),
+            R"(lenet  halving, 2 to 10 epochs, eta 2
+
+One round:
+  epochs  trials
+       2       8
+       4       4
+       8       2
+      10       1
+
+evaluations 15 per round
+epochs      34 per round, resuming from checkpoints (58 from scratch)
+limits      30 evaluations
+rounds      2 within the limits, the last possibly cut
+)");
+  plan.set_rounds(0);
+  plan.mutable_rungs(3)->set_bracket(1);
+  const std::string text = RenderPlan(MakeSampleStatus().study().spec(), plan, {});
+  EXPECT_THAT(text, HasSubstr("rounds      not bounded by the limits\n"));
+  EXPECT_THAT(text, HasSubstr("  bracket  epochs  trials\n"));
+}
+
+TEST(RenderStudiesTest, OneLineEach) {
+  v1::Study ended = MakeSampleStudy(1, 1).study;
+  EXPECT_EQ(RenderStudies({ended, MakeSampleStatus().study()}, {}),
+            "name   state      objective  created              ended                reason\n"
+            "lenet  COMPLETED  lenet      2024-05-01 12:33:01  2024-05-01 13:35:04  "
+            "max_evaluations reached\n"
+            "lenet  RUNNING    lenet      2024-05-01 12:33:01  -\n");
+  EXPECT_THAT(RenderStudies({}, {}), HasSubstr("halving create FILE.json"));
+}
+
+TEST(RenderWorkersTest, OneLineEach) {
+  v1::Worker busy;
+  busy.set_worker_id("gpu-1");
+  busy.set_host("node7");
+  busy.set_device("cuda:0 NVIDIA H100");
+  busy.add_objectives("lenet");
+  busy.add_objectives("mlp");
+  busy.mutable_last_seen()->set_seconds(3);
+  busy.set_study("lenet");
+  busy.set_trial_id(7);
+  busy.set_trials_finished(12);
+  busy.set_leases_lost(1);
+  v1::Worker idle;
+  idle.set_worker_id("gpu-22");
+  idle.set_device("cpu");
+  idle.mutable_idle_for()->set_seconds(95);
+  idle.mutable_last_seen();
+  EXPECT_EQ(RenderWorkers({busy, idle}, {}),
+            "worker  host   device              doing          last seen  finished  lost  "
+            "objectives\n"
+            "gpu-1   node7  cuda:0 NVIDIA H100  lenet trial 7   3.0s ago        12     1  "
+            "lenet, mlp\n"
+            "gpu-22         cpu                 idle 1m 35s     0.0s ago         -     -  any\n");
+  EXPECT_THAT(RenderWorkers({}, {}), HasSubstr("halving-worker"));
+}
+
+TEST(RenderTrialsTest, OneLineEach) {
+  const SampleStudy sample = MakeSampleStudy(2, 7);
+  v1::Trial fresh = sample.trials[0];
+  fresh.clear_results();
+  fresh.set_round(0);
+  fresh.set_attempts(0);
+  fresh.set_state(v1::TRIAL_STATE_QUEUED);
+  EXPECT_EQ(
+      RenderTrials({sample.trials[6], fresh}, {}),
+      "id  round  state      epochs   error  attempts  config\n"
+      " 7      1  COMPLETED      10  0.1825         4  batch_size=158 learning_rate=0.6046\n"
+      " 1      -  QUEUED          -       -         -  batch_size=215 learning_rate=0.3804\n");
+  EXPECT_EQ(RenderTrials({}, {}), "No trial.\n");
+}
+
+TEST(RenderTrialTest, ShowsResultsCurveAndFailure) {
+  v1::Trial trial = MakeSampleStudy(2, 7).trials[0];
+  trial.set_failure("Traceback:\n  \x1b[31mout of memory");
+  trial.set_failures(1);
+  trial.set_worker_id("gpu-3");
+  trial.set_has_checkpoint(true);
+  v1::CurvePoint* diverged = trial.add_curve();
+  diverged->set_epoch(3);
+  diverged->set_error(std::numeric_limits<double>::infinity());
+  EXPECT_EQ(
+      RenderTrial(trial, {}),
+      R"(trial 1  ELIMINATED  round 1  1 attempt  1 failure at this rung  on gpu-3  checkpoint kept
+{"batch_size":215,"learning_rate":0.38037638677781926}
+
+epochs   error  from  trained for  reported             worker  metrics
+     2  0.6578     0          22s  2024-05-01 12:34:02  gpu-1   test_error 0.6678
+
+epoch   error
+    1  0.7710  ##############################
+    2  0.6578  ##########################
+    3     inf
+
+last failure:
+  Traceback:
+    \x1b[31mout of memory
+)");
+}
+
+}  // namespace
+}  // namespace halving
