@@ -113,9 +113,10 @@ class EndToEndTest(unittest.TestCase):
         self.address = wait_for("the server listens", ready).group(1)
         return process
 
-    def start_worker(self, worker_id, *args, trainer=f"{sys.executable} {TRAINER}", **kwargs):
+    def start_worker(self, worker_id, *args, trainer=f"{sys.executable} {TRAINER}",
+                     checkpoints="checkpoints", **kwargs):
         command = [BIN / "halving-worker", "--server", self.address, "--id", worker_id,
-                   "--checkpoint-dir", self.dir / "checkpoints"]
+                   "--checkpoint-dir", self.dir / checkpoints]
         if trainer is not None:
             command += ["--trainer", trainer]
         return self.start(worker_id, *command, *args, **kwargs)

@@ -103,7 +103,7 @@ class StudyTest(harness.EndToEndTest):
         self.create(study("gone"))
         self.start_worker("w1", "--max-jobs", "8").wait()
         # The four that were promoted stand at 2 epochs, in a folder that this worker lacks.
-        self.start_worker("w2", "--checkpoint-dir", self.dir / "elsewhere")
+        self.start_worker("w2", checkpoints="elsewhere")
         status = self.wait_until_ended("gone")
         self.assert_d2l_counts(status)
         self.assertEqual(int(status["epochs_lost"]), 4 * 2)
