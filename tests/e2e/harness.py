@@ -136,13 +136,13 @@ class EndToEndTest(unittest.TestCase):
     def status(self, name):
         return json.loads(self.halving("status", name, "--json"))
 
-    def wait_until_ended(self, name):
+    def wait_until_ended(self, name, deadline_s=DEADLINE_S):
         def ended():
             status = self.status(name)
             state = status["study"]["state"]
             return status if state not in ("STUDY_STATE_RUNNING", "STUDY_STATE_PAUSED") else None
 
-        return wait_for(f"study {name} ends", ended)
+        return wait_for(f"study {name} ends", ended, deadline_s)
 
     def trials(self, name):
         return [json.loads(line) for line in self.halving("trials", name, "--json").splitlines()]

@@ -17,13 +17,13 @@ class LenetTest(harness.EndToEndTest):
 
     def test_it_learns_and_goes_on_from_checkpoints(self):
         self.start_server()
-        self.start_worker("w1", trainer=None)
+        self.start_worker("w1", "--threads", "1", trainer=None)
         self.create(study(
             "lenet", objective="lenet",
             objective_options={"train_examples": 2000, "validation_examples": 500,
                                "activation": "relu"},
             halving={"min_epochs": 1, "max_epochs": 4, "eta": 2}, limits={"max_evaluations": 7}))
-        status = self.wait_until_ended("lenet")
+        status = self.wait_until_ended("lenet", deadline_s=240)
         self.assertEqual(status["study"]["state"], "STUDY_STATE_COMPLETED", status)
         self.assertEqual([int(r["reported"]) for r in status["rungs"]], [4, 2, 1])
         self.assertEqual(int(status["epochs_trained"]), 4 + 2 + 2)
