@@ -1,0 +1,387 @@
+#include "worker/trainer/job_runner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/trainer/temp_dir.h"
+#include "worker/trainer/checkpoint.h"
+#include "worker/trainer/image_settings.h"
+#include "worker/trainer/shuffle.h"
+
+namespace halving {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// FakeObjective "trains" by counting: its error after epoch e is 1 / e, its state is e.
+// Thread-compatible.
+class FakeObjective : public Objective {
+ public:
+  struct Script {
+    absl::Status start;  // What Start() answers, if not OK.
+    absl::Status epoch;  // What RunEpoch() answers from `bad_epoch` on, if not OK.
+    int64_t bad_epoch = 1;
+    int64_t diverges_at = 0;  // 0: never.
+  };
+  explicit FakeObjective(Script script) : script_(std::move(script)) {}
+
+  absl::StatusOr<std::unique_ptr<Training>> Start(const Job& job,
+                                                  const Safetensors* state) override {
+    if (!script_.start.ok()) return script_.start;
+    EXPECT_EQ(state != nullptr, job.from_epoch > 0);
+    int64_t epoch = 0;
+    if (state != nullptr) epoch = static_cast<unsigned char>(state->tensors.at("epochs").data[0]);
+    return std::make_unique<FakeTraining>(script_, epoch);
+  }
+
+ private:
+  class FakeTraining : public Training {
+   public:
+    FakeTraining(Script script, int64_t epoch) : script_(std::move(script)), epoch_(epoch) {}
+    absl::StatusOr<double> RunEpoch() override {
+      ++epoch_;
+      if (!script_.epoch.ok() && epoch_ >= script_.bad_epoch) return script_.epoch;
+      if (epoch_ == script_.diverges_at) return std::nan("");
+      return 1.0 / static_cast<double>(epoch_);
+    }
+    absl::StatusOr<double> TestError() override { return 0.75; }
+    absl::StatusOr<Safetensors> State() override {
+      Safetensors state;
+      state.tensors["epochs"] = {
+          .dtype = "U8", .shape = {1}, .data = std::string(1, static_cast<char>(epoch_))};
+      return state;
+    }
+
+   private:
+    const Script script_;
+    int64_t epoch_;
+  };
+
+  const Script script_;
+};
+
+// One runner with a fake objective, and what it wrote.
+struct RunnerFixture {
+  explicit RunnerFixture(FakeObjective::Script script = {}) {
+    Objectives objectives;
+    objectives["fake"] = std::make_unique<FakeObjective>(std::move(script));
+    runner = std::make_unique<JobRunner>(std::move(objectives), [this](const std::string& line) {
+      if (lines_taken == 0) return absl::UnavailableError("nobody listens");
+      --lines_taken;
+      lines.push_back(line);
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status Run(const json& job) { return runner->HandleLine(json({{"job", job}}).dump()); }
+  std::string LastLine() const { return lines.empty() ? "" : lines.back(); }
+
+  TempDir dir;
+  std::vector<std::string> lines;
+  int lines_taken = 1'000;  // After as many, nobody listens.
+  std::unique_ptr<JobRunner> runner;
+};
+
+TEST(JobRunnerTest, ReportsEachEpochThenTheEnd) {
+  RunnerFixture f;
+  ASSERT_TRUE(f.Run({{"objective", "fake"}, {"to_epoch", 2}}).ok());
+  EXPECT_THAT(f.lines, ElementsAre(R"({"epoch":1,"error":1.0})", R"({"epoch":2,"error":0.5})",
+                                   R"({"done":{"error":0.5,"metrics":{"test_error":0.75}}})"));
+}
+
+TEST(JobRunnerTest, WritesACheckpointBeforeSayingSoAndGoesOnFromIt) {
+  RunnerFixture f;
+  const std::string path = f.dir.File("c.safetensors");
+  ASSERT_TRUE(f.Run({{"objective", "fake"}, {"to_epoch", 2}, {"checkpoint_out", path}}).ok());
+  ASSERT_EQ(f.lines.size(), 4);
+  EXPECT_EQ(f.lines[2], R"({"checkpoint":{"epoch":2}})");
+  ASSERT_TRUE(std::filesystem::exists(path));
+
+  f.lines.clear();
+  ASSERT_TRUE(f.Run({{"objective", "fake"},
+                     {"from_epoch", 2},
+                     {"to_epoch", 4},
+                     {"checkpoint_in", path},
+                     {"checkpoint_out", path}})
+                  .ok());
+  EXPECT_THAT(f.lines, ElementsAre(HasSubstr(R"("epoch":3)"), R"({"epoch":4,"error":0.25})",
+                                   R"({"checkpoint":{"epoch":4}})", HasSubstr(R"("done")")));
+}
+
+TEST(JobRunnerTest, LooksAtTheTestSetOnlyAtTheTopWhereThatIsKnown) {
+  RunnerFixture f;
+  ASSERT_TRUE(f.Run({{"objective", "fake"}, {"to_epoch", 1}, {"max_epochs", 2}}).ok());
+  EXPECT_EQ(f.LastLine(), R"({"done":{"error":1.0,"metrics":{}}})");
+  ASSERT_TRUE(f.Run({{"objective", "fake"}, {"to_epoch", 2}, {"max_epochs", 2}}).ok());
+  EXPECT_EQ(f.LastLine(), R"({"done":{"error":0.5,"metrics":{"test_error":0.75}}})");
+}
+
+TEST(JobRunnerTest, StopsWhereTrainingDiverged) {
+  RunnerFixture f({.diverges_at = 2});
+  const std::string path = f.dir.File("c.safetensors");
+  ASSERT_TRUE(f.Run({{"objective", "fake"}, {"to_epoch", 9}, {"checkpoint_out", path}}).ok());
+  EXPECT_THAT(f.lines, ElementsAre(R"({"epoch":1,"error":1.0})", R"({"epoch":2,"error":"NaN"})",
+                                   R"({"done":{"error":"NaN","metrics":{}}})"));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(JobRunnerTest, ABadLineFailsAndTheNextJobRuns) {
+  RunnerFixture f;
+  ASSERT_TRUE(f.runner->HandleLine("rubbish").ok());
+  EXPECT_THAT(f.LastLine(), HasSubstr("The line was: rubbish"));
+  EXPECT_THAT(f.LastLine(), HasSubstr(R"("retryable":false)"));
+  ASSERT_TRUE(f.Run({{"objective", "fake"}, {"to_epoch", 1}}).ok());
+  EXPECT_THAT(f.LastLine(), HasSubstr("done"));
+}
+
+TEST(JobRunnerTest, ABlankLineIsNothing) {
+  RunnerFixture f;
+  ASSERT_TRUE(f.runner->HandleLine(" \r").ok());
+  EXPECT_THAT(f.lines, ElementsAre());
+}
+
+TEST(JobRunnerTest, AnObjectiveItLacksMayBeAnotherTrainers) {
+  RunnerFixture f;
+  ASSERT_TRUE(f.Run({{"objective", "gpt"}, {"to_epoch", 1}}).ok());
+  EXPECT_THAT(f.LastLine(), HasSubstr("which this trainer does not have; it has fake"));
+  EXPECT_THAT(f.LastLine(), HasSubstr(R"("retryable":true)"));
+}
+
+TEST(JobRunnerTest, AFailureOfLibTorchEndsTheProcess) {
+  RunnerFixture f({.epoch = absl::InternalError("device-side assert"), .bad_epoch = 2});
+  EXPECT_TRUE(absl::IsInternal(f.Run({{"objective", "fake"}, {"to_epoch", 3}})));
+  EXPECT_THAT(f.lines,
+              ElementsAre(R"({"epoch":1,"error":1.0})",
+                          R"({"failed":{"reason":"device-side assert","retryable":true}})"));
+}
+
+TEST(JobRunnerTest, TooLittleMemoryDoesNotEndTheProcess) {
+  RunnerFixture f({.start = absl::ResourceExhaustedError("CUDA out of memory")});
+  EXPECT_TRUE(f.Run({{"objective", "fake"}, {"to_epoch", 3}}).ok());
+  EXPECT_EQ(f.LastLine(), R"({"failed":{"reason":"CUDA out of memory","retryable":true}})");
+}
+
+TEST(JobRunnerTest, StopsTrainingWhenNobodyListens) {
+  RunnerFixture f;
+  f.lines_taken = 1;
+  const std::string path = f.dir.File("c.safetensors");
+  EXPECT_TRUE(absl::IsUnavailable(
+      f.Run({{"objective", "fake"}, {"to_epoch", 3}, {"checkpoint_out", path}})));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(JobRunnerTest, ACheckpointThatCannotBeWrittenFailsTheAttempt) {
+  RunnerFixture f;
+  const std::string path = f.dir.File("none/c.safetensors");
+  ASSERT_TRUE(f.Run({{"objective", "fake"}, {"to_epoch", 1}, {"checkpoint_out", path}}).ok());
+  EXPECT_THAT(f.LastLine(), HasSubstr("the checkpoint could not be kept"));
+  EXPECT_THAT(f.LastLine(), HasSubstr(R"("retryable":true)"));
+}
+
+struct BadCheckpointCase {
+  std::string name;
+  std::string content;  // Of the file; empty: there is none.
+  std::string error;
+};
+class BadCheckpointTest : public testing::TestWithParam<BadCheckpointCase> {};
+
+TEST_P(BadCheckpointTest, IsGivenBackAndNothingRuns) {
+  const auto& [name, content, error] = GetParam();
+  RunnerFixture f;
+  const std::string path = f.dir.File("c.safetensors");
+  if (!content.empty()) WriteTestFile(path, content);
+  ASSERT_TRUE(
+      f.Run({{"objective", "fake"}, {"from_epoch", 2}, {"to_epoch", 4}, {"checkpoint_in", path}})
+          .ok());
+  ASSERT_EQ(f.lines.size(), 1) << f.lines[0];
+  const json failed = json::parse(f.lines[0])["failed"];
+  EXPECT_TRUE(failed["retryable"]);
+  EXPECT_TRUE(failed["unusable_checkpoint"]);
+  EXPECT_THAT(failed["reason"].get<std::string>(), HasSubstr(error));
+  EXPECT_THAT(failed["reason"].get<std::string>(), HasSubstr(path));
+}
+
+std::string CheckpointOf(const std::string& objective, int64_t epoch) {
+  const TempDir dir;
+  Job job;
+  job.objective = objective;
+  job.checkpoint_out = dir.File("c");
+  const absl::Status written = WriteCheckpoint(job, epoch, {});
+  return written.ok() ? ReadTestFile(job.checkpoint_out) : "";
+}
+
+INSTANTIATE_TEST_SUITE_P(, BadCheckpointTest,
+                         testing::ValuesIn(std::vector<BadCheckpointCase>{
+                             {"Missing", "", "No such file"},
+                             {"Rubbish", "rubbish, not a checkpoint", "not a safetensors file"},
+                             {"CutShort", CheckpointOf("fake", 2).substr(0, 60), "cut short"},
+                             {"OtherEpoch", CheckpointOf("fake", 3),
+                              "it stands at epoch \"3\"; the job's from_epoch is 2"},
+                             {"OtherObjective", CheckpointOf("mlp", 2),
+                              "it is of objective \"mlp\""},
+                             {"NotOurs", SerializeSafetensors({}), "halving_checkpoint"},
+                         }),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(CheckpointTest, OneThatFitsIsRead) {
+  RunnerFixture f;
+  Job job;
+  job.objective = "fake";
+  job.from_epoch = 2;
+  job.checkpoint_in = f.dir.File("c");
+  WriteTestFile(job.checkpoint_in, CheckpointOf("fake", 2));
+  const auto state = ReadCheckpoint(job);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_TRUE(state->has_value());
+}
+
+TEST(ShuffledIndicesTest, IsAPermutation) {
+  std::vector<int64_t> indices = ShuffledIndices(1'000, 7, 1);
+  std::sort(indices.begin(), indices.end());
+  std::vector<int64_t> all(1'000);
+  std::iota(all.begin(), all.end(), 0);
+  EXPECT_EQ(indices, all);
+}
+
+TEST(ShuffledIndicesTest, IsAFunctionOfSeedAndEpoch) {
+  EXPECT_EQ(ShuffledIndices(100, 7, 1), ShuffledIndices(100, 7, 1));
+  EXPECT_NE(ShuffledIndices(100, 7, 1), ShuffledIndices(100, 7, 2));
+  EXPECT_NE(ShuffledIndices(100, 7, 1), ShuffledIndices(100, 8, 1));
+}
+
+// A change here changes every study that is run again with its seed.
+TEST(ShuffledIndicesTest, IsTheSameInEveryRelease) {
+  EXPECT_THAT(ShuffledIndices(8, 1, 1), ElementsAre(7, 1, 3, 4, 0, 2, 6, 5));
+}
+
+TEST(ShuffledIndicesTest, EveryPlaceIsEquallyLikely) {
+  constexpr int kEpochs = 6'000;
+  int at[6][6] = {};
+  for (int epoch = 1; epoch <= kEpochs; ++epoch) {
+    const std::vector<int64_t> indices = ShuffledIndices(6, 3, epoch);
+    for (int place = 0; place < 6; ++place) ++at[place][indices[place]];
+  }
+  // 1,000 expected, with a standard deviation of 29.
+  for (int place = 0; place < 6; ++place) {
+    for (int index = 0; index < 6; ++index) {
+      EXPECT_NEAR(at[place][index], 1'000, 150) << place << " " << index;
+    }
+  }
+}
+
+struct SplitCase {
+  std::string name;
+  ImageOptions options;
+  int64_t batch_size;
+  int64_t images;
+  ImageSplit split;
+  std::string error;  // Part of the message; empty: `split` is given.
+};
+class SplitTest : public testing::TestWithParam<SplitCase> {};
+
+TEST_P(SplitTest, Split) {
+  const auto& [name, options, batch_size, images, split, error] = GetParam();
+  const absl::StatusOr<ImageSplit> result =
+      SplitImages(options, {.learning_rate = 0.1, .batch_size = batch_size}, images);
+  ASSERT_EQ(result.ok(), error.empty()) << result.status();
+  if (result.ok()) {
+    EXPECT_EQ(result->train_examples, split.train_examples);
+    EXPECT_EQ(result->validation_examples, split.validation_examples);
+  } else {
+    EXPECT_TRUE(absl::IsInvalidArgument(result.status()));
+    EXPECT_THAT(std::string(result.status().message()), HasSubstr(error));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , SplitTest,
+    testing::ValuesIn(std::vector<SplitCase>{
+        {"Default", {}, 128, 60'000, {50'000, 10'000}, ""},
+        {"DefaultSmall", {}, 1, 100, {83, 16}, ""},
+        {"Given", {.train_examples = 10, .validation_examples = 90}, 10, 100, {10, 90}, ""},
+        {"Overlap",
+         {.train_examples = 11, .validation_examples = 90},
+         1,
+         100,
+         {},
+         "train_examples is 11 and options.validation_examples 90"},
+        {"OverlapWithDefault",
+         {.train_examples = 55'000},
+         1,
+         60'000,
+         {},
+         "together at most the 60000 images"},
+        {"TooFewImages", {}, 1, 3, {}, "both must be at least 1"},
+        {"Batch",
+         {.train_examples = 10},
+         11,
+         60,
+         {},
+         "config.batch_size is 11; it must be at most 10"},
+    }),
+    [](const auto& info) { return info.param.name; });
+
+struct SettingsCase {
+  std::string name;
+  json config;
+  std::string error;  // Part of the message; empty: it is taken.
+};
+class SgdSettingsTest : public testing::TestWithParam<SettingsCase> {};
+
+TEST_P(SgdSettingsTest, Read) {
+  const auto& [name, config, error] = GetParam();
+  FieldReader reader("config", config);
+  ReadSgdSettings(&reader);
+  const absl::Status status = reader.Finish();
+  ASSERT_EQ(status.ok(), error.empty()) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(error));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , SgdSettingsTest,
+    testing::ValuesIn(std::vector<SettingsCase>{
+        {"Least", json::parse(R"({"learning_rate":0.1,"batch_size":1})"), ""},
+        {"All",
+         json::parse(
+             R"({"learning_rate":1,"batch_size":128,"momentum":0.9,"weight_decay":0.0001})"),
+         ""},
+        {"NoRate", json::parse(R"({"batch_size":1})"), "config.learning_rate is missing"},
+        {"NoBatch", json::parse(R"({"learning_rate":1})"), "config.batch_size is missing"},
+        {"RateZero", json::parse(R"({"learning_rate":0,"batch_size":1})"),
+         "config.learning_rate is 0"},
+        {"RateText", json::parse(R"({"learning_rate":"1","batch_size":1})"),
+         "config.learning_rate is \"1\""},
+        {"BatchZero", json::parse(R"({"learning_rate":1,"batch_size":0})"),
+         "config.batch_size is 0"},
+        {"BatchFraction", json::parse(R"({"learning_rate":1,"batch_size":1.5})"),
+         "config.batch_size is 1.5"},
+        {"MomentumOne", json::parse(R"({"learning_rate":1,"batch_size":1,"momentum":1})"),
+         "config.momentum is 1"},
+        {"MomentumBelow", json::parse(R"({"learning_rate":1,"batch_size":1,"momentum":-0.1})"),
+         "config.momentum is -0.1"},
+        {"DecayBelow", json::parse(R"({"learning_rate":1,"batch_size":1,"weight_decay":-1})"),
+         "config.weight_decay is -1"},
+        {"Unknown", json::parse(R"({"learning_rate":1,"batch_size":1,"lr":1})"),
+         "config.lr is 1, but no such field is known"},
+    }),
+    [](const auto& info) { return info.param.name; });
+
+TEST(ImageOptionsTest, DatasetIsTheSystemsUnlessGiven) {
+  const json none = json::object();
+  FieldReader reader("options", none);
+  EXPECT_EQ(ReadImageOptions(&reader).dataset, "/usr/share/datasets/fashion-mnist");
+  EXPECT_TRUE(reader.Finish().ok());
+}
+
+}  // namespace
+}  // namespace halving
