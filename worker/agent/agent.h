@@ -1,0 +1,70 @@
+// Agent: the worker's loop. Ask for a trial, train it, report it, and so on.
+#ifndef HALVING_WORKER_AGENT_AGENT_H_
+#define HALVING_WORKER_AGENT_AGENT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "halving/v1/worker.pb.h"
+#include "worker/agent/checkpoint_dir.h"
+#include "worker/agent/job.h"
+#include "worker/agent/patience.h"
+#include "worker/agent/server_client.h"
+#include "worker/agent/trainer.h"
+
+namespace halving {
+
+// Agent holds one lease at a time. A result that it has is kept and sent until the server answers,
+// however long that takes; only a worker that is told to leave stops trying, after its grace.
+//
+// Thread-compatible: one thread calls Run(); any may request `leave`. Nothing is owned.
+class Agent {
+ public:
+  struct Options {
+    std::string worker_id;
+    std::string host;
+    std::string device;
+    std::vector<std::string> objectives;  // None: any.
+    absl::Duration grace;                 // To report in, once told to leave.
+    int64_t max_jobs = 0;                 // Leave after so many; 0: never.
+  };
+
+  Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
+        const Leave* leave);
+
+  // Until told to leave, or max_jobs are done: OK. Otherwise the server's refusal of this worker.
+  absl::Status Run();
+
+ private:
+  using MaybeAssignment = std::optional<v1::Assignment>;
+
+  v1::SuggestRequest NewAsk(absl::Duration wait) const;
+  // One ask; none when the server has no work yet or the worker is to leave.
+  absl::StatusOr<MaybeAssignment> Ask();
+  // Sends a final report, and with it the ask for the next trial unless this was the last one.
+  MaybeAssignment Deliver(JobResult result);
+  // The assignment, or after the wait that the server asked for, none.
+  MaybeAssignment Take(const v1::SuggestResponse& response, bool waited);
+  bool LastJob() const;
+  void PauseAfterCrashes();
+
+  const Options options_;
+  const std::string incarnation_;
+  ServerClient* const client_;
+  Trainer* const trainer_;
+  CheckpointDir* const checkpoints_;
+  const Leave* const leave_;
+  // The request id of an ask whose answer was lost: it may have a lease.
+  std::string open_request_id_;
+  int64_t jobs_ = 0;
+  int64_t crashes_in_a_row_ = 0;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_WORKER_AGENT_AGENT_H_

@@ -1,0 +1,219 @@
+#include "worker/agent/flags.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <initializer_list>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "common/version.h"
+
+namespace halving {
+namespace {
+
+constexpr int kUsageError = 2;
+constexpr size_t kMaxIdBytes = 128;
+constexpr char kConfigVariable[] = "HALVING_WORKER_CONFIG";
+constexpr char kBuiltInTrainer[] = "halving-trainer";
+constexpr char kBuiltInObjective[] = "lenet";
+
+constexpr char kExamples[] = R"(Examples:
+  halving-worker --server 10.0.0.5:7070 --device cuda:0
+      serves the built-in objectives on the first GPU; one worker for each GPU
+  halving-worker --trainer "python3 train.py" --objectives resnet
+      trains with a program of yours, which reads jobs from stdin and writes JSON lines
+  HALVING_SERVER=10.0.0.5:7070 halving-worker --workers-on-host 4 --config worker.toml
+      takes what the command line does not say from worker.toml, then from the environment
+
+SIGTERM gives the running trial back and leaves; a second one ends at once.)";
+
+CLI::Option* AddDuration(CLI::App* app, const std::string& name, absl::Duration* duration,
+                         const std::string& what) {
+  CLI::Option* option = app->add_option_function<std::string>(
+      name,
+      [name, duration](const std::string& text) {
+        absl::Duration given;
+        if (!absl::ParseDuration(text, &given) || given <= absl::ZeroDuration() ||
+            given > absl::Hours(24 * 365)) {
+          throw CLI::ValidationError(
+              name, "\"" + text + "\" is not a duration such as 90s, 30m or 1h30m");
+        }
+        *duration = given;
+      },
+      what);
+  return option->type_name("DURATION")->default_str(absl::FormatDuration(*duration));
+}
+
+// "cpu", "cuda:0", or another name that a trainer knows.
+std::string CheckDevice(const std::string& device) {
+  const size_t colon = device.find(':');
+  const std::string kind = device.substr(0, colon);
+  const std::string number = colon == std::string::npos ? "0" : device.substr(colon + 1);
+  const bool is_good = !kind.empty() && !number.empty() && number.size() <= 4 &&
+                       std::all_of(kind.begin(), kind.end(), absl::ascii_islower) &&
+                       std::all_of(number.begin(), number.end(), absl::ascii_isdigit);
+  return is_good ? "" : "\"" + device + "\" is not a device; give cpu or cuda:N";
+}
+
+void AddPlaceFlags(CLI::App* app, Flags* flags) {
+  app->add_option("--server", flags->server, "Where the server listens, host:port")
+      ->envname("HALVING_SERVER")
+      ->capture_default_str();
+  app->add_option("--id", flags->id,
+                  "Name of this worker, one per process [<host>:<device>, or <host>:cpu:<pid>]")
+      ->envname("HALVING_WORKER_ID");
+  app->add_option("--device", flags->device,
+                  "cpu or cuda:N; given to the trainer as HALVING_DEVICE")
+      ->envname("HALVING_DEVICE")
+      ->check(CLI::Validator(CheckDevice, ""))
+      ->capture_default_str();
+  app->add_option("--checkpoint-dir", flags->checkpoint_dir,
+                  "Folder for checkpoints, shared by the workers of this machine")
+      ->envname("HALVING_CHECKPOINT_DIR")
+      ->capture_default_str();
+  app->add_option("--threads", flags->threads,
+                  "Threads for the trainer [the machine's cores / workers-on-host]")
+      ->envname("HALVING_THREADS")
+      ->check(CLI::Range(1, 4096));
+  app->add_option("--workers-on-host", flags->workers_on_host, "Workers that share this machine")
+      ->envname("HALVING_WORKERS_ON_HOST")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+}
+
+void AddTrainerFlags(CLI::App* app, Flags* flags) {
+  app->add_option("--trainer", flags->trainer,
+                  "Command line of the training program, run by sh [halving-trainer beside this "
+                  "program]")
+      ->envname("HALVING_TRAINER");
+  app->add_option("--objectives", flags->objectives,
+                  "Objectives to serve, separated by commas [lenet; any with --trainer]")
+      ->envname("HALVING_OBJECTIVES")
+      ->delimiter(',')
+      ->type_name("NAME,...");
+  AddDuration(app, "--trainer-timeout", &flags->trainer_timeout,
+              "A trainer that prints nothing for this long is stopped")
+      ->envname("HALVING_TRAINER_TIMEOUT");
+}
+
+void AddOtherFlags(CLI::App* app, Flags* flags) {
+  AddDuration(app, "--grace", &flags->grace,
+              "Time to deliver a result or give the trial back after SIGTERM")
+      ->envname("HALVING_GRACE");
+  app->add_option("--max-jobs", flags->max_jobs, "Leave after so many jobs; 0 for no limit")
+      ->envname("HALVING_MAX_JOBS")
+      ->check(CLI::Range(0, 1'000'000'000))
+      ->capture_default_str();
+  app->add_option("--log-level", flags->log_level, "How much to log")
+      ->envname("HALVING_LOG_LEVEL")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+  const char* config = std::getenv(kConfigVariable);
+  app->set_config("--config", config == nullptr ? "" : config,
+                  "File with lines such as device = \"cuda:0\" (Env:HALVING_WORKER_CONFIG)",
+                  /*config_required=*/config != nullptr);
+  app->allow_config_extras(false);  // A misspelt line must not go unnoticed.
+  app->set_version_flag("--version", absl::StrCat("halving-worker ", kVersion));
+}
+
+// For sh -c.
+std::string ShellQuoted(const std::string& path) {
+  return absl::StrCat("'", absl::StrReplaceAll(path, {{"'", "'\\''"}}), "'");
+}
+
+absl::StatusOr<std::string> BuiltInTrainer(const std::string& program) {
+  const std::filesystem::path path =
+      std::filesystem::path(program).replace_filename(kBuiltInTrainer);
+  if (access(path.c_str(), X_OK) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the built-in trainer ", path.string(), " cannot be run: ", std::strerror(errno),
+        "; install it beside halving-worker, or give a program of yours with --trainer"));
+  }
+  return absl::StrCat("exec ", ShellQuoted(path.string()));
+}
+
+}  // namespace
+
+absl::StatusOr<HostFacts> HostFacts::Read() {
+  HostFacts facts;
+  char host[HOST_NAME_MAX + 1] = {};
+  facts.host = gethostname(host, sizeof(host) - 1) == 0 && host[0] != '\0' ? host : "localhost";
+  facts.pid = getpid();
+  facts.cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  std::error_code error;
+  facts.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  if (error) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "/proc/self/exe: ", error.message(), "; the worker starts its trainer through it"));
+  }
+  return facts;
+}
+
+std::optional<int> ParseFlags(int argc, const char* const* argv, Flags* flags) {
+  try {
+    CLI::App app("Trains the trials that a halving-server hands out, one after another.",
+                 "halving-worker");
+    app.footer(kExamples);
+    AddPlaceFlags(&app, flags);
+    AddTrainerFlags(&app, flags);
+    AddOtherFlags(&app, flags);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app.exit(error) == 0 ? 0 : kUsageError;
+    }
+  } catch (const std::exception& error) {
+    std::cerr << "halving-worker: " << error.what() << "\n";
+    return kUsageError;
+  }
+  return std::nullopt;
+}
+
+std::string SafeWorkerId(absl::string_view id) {
+  std::string safe(id.substr(0, kMaxIdBytes));
+  for (char& c : safe) {
+    if (!absl::ascii_isalnum(c) && c != '_' && c != '.' && c != ':' && c != '-') c = '-';
+  }
+  return safe.empty() ? "-" : safe;
+}
+
+absl::StatusOr<Flags> ResolveFlags(Flags flags, const HostFacts& facts) {
+  if (flags.device != "cpu" && flags.device.find(':') == std::string::npos) {
+    absl::StrAppend(&flags.device, ":0");
+  }
+  if (flags.id.empty()) {
+    flags.id = flags.device == "cpu" ? absl::StrCat(facts.host, ":cpu:", facts.pid)
+                                     : absl::StrCat(facts.host, ":", flags.device);
+  }
+  flags.id = SafeWorkerId(flags.id);
+  if (flags.threads == 0) flags.threads = std::max(1, facts.cores / flags.workers_on_host);
+  if (flags.trainer.empty()) {
+    absl::StatusOr<std::string> trainer = BuiltInTrainer(facts.program);
+    if (!trainer.ok()) return trainer.status();
+    flags.trainer = *std::move(trainer);
+    if (flags.objectives.empty()) flags.objectives = {kBuiltInObjective};
+  }
+  return flags;
+}
+
+std::vector<std::string> TrainerEnvironment(const Flags& flags) {
+  std::vector<std::string> environment = {absl::StrCat("HALVING_DEVICE=", flags.device)};
+  for (const char* name : {"HALVING_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) {
+    environment.push_back(absl::StrCat(name, "=", flags.threads));
+  }
+  return environment;
+}
+
+}  // namespace halving

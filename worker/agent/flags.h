@@ -1,0 +1,56 @@
+// The worker's flags: from the command line, the environment and a config file.
+#ifndef HALVING_WORKER_AGENT_FLAGS_H_
+#define HALVING_WORKER_AGENT_FLAGS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace halving {
+
+// As given; empty or zero where a default depends on the machine.
+struct Flags {
+  std::string server = "127.0.0.1:7070";
+  std::string id;
+  std::string device = "cpu";
+  std::string trainer;
+  std::vector<std::string> objectives;
+  std::string checkpoint_dir = "./halving-checkpoints";
+  int threads = 0;
+  int workers_on_host = 1;
+  absl::Duration trainer_timeout = absl::Minutes(30);
+  absl::Duration grace = absl::Seconds(25);
+  int64_t max_jobs = 0;
+  std::string log_level = "info";
+};
+
+// What the defaults depend on.
+struct HostFacts {
+  std::string host;
+  int64_t pid = 0;
+  int cores = 1;
+  std::string program;  // Path of this executable.
+
+  static absl::StatusOr<HostFacts> Read();
+};
+
+// Parses argv. A value: end with this exit status, all is printed (--help, --version, an error).
+std::optional<int> ParseFlags(int argc, const char* const* argv, Flags* flags);
+
+// Fills in the defaults. FAILED_PRECONDITION when there is no trainer to run.
+absl::StatusOr<Flags> ResolveFlags(Flags flags, const HostFacts& facts);
+
+// What the trainer finds in its environment, as "NAME=value". `flags` are resolved.
+std::vector<std::string> TrainerEnvironment(const Flags& flags);
+
+// `id` with every character but [A-Za-z0-9_.:-] made a dash, at most 128 of them, at least one.
+std::string SafeWorkerId(absl::string_view id);
+
+}  // namespace halving
+
+#endif  // HALVING_WORKER_AGENT_FLAGS_H_

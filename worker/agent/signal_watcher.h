@@ -1,0 +1,39 @@
+// SignalWatcher: turns SIGTERM, SIGINT and SIGHUP into the wish to leave.
+#ifndef HALVING_WORKER_AGENT_SIGNAL_WATCHER_H_
+#define HALVING_WORKER_AGENT_SIGNAL_WATCHER_H_
+
+#include <signal.h>
+
+#include <thread>
+
+#include "worker/agent/patience.h"
+#include "worker/agent/unique_fd.h"
+#include "worker/agent/wake_event.h"
+
+namespace halving {
+
+// SignalWatcher blocks the signals and reads them on a thread of its own, so that no code runs in
+// a handler. The first one requests `leave`; the second one ends the process at once (the trainer
+// goes with it). SIGHUP that was ignored, as nohup does, stays so.
+//
+// To be made before any other thread, which then inherits the mask. Thread-compatible.
+class SignalWatcher {
+ public:
+  explicit SignalWatcher(Leave* leave);  // Not owned.
+  ~SignalWatcher();
+
+  SignalWatcher(const SignalWatcher&) = delete;
+  SignalWatcher& operator=(const SignalWatcher&) = delete;
+
+ private:
+  void Loop();
+
+  Leave* const leave_;
+  UniqueFd signal_fd_;
+  WakeEvent quit_;
+  std::thread thread_;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_WORKER_AGENT_SIGNAL_WATCHER_H_

@@ -1,0 +1,111 @@
+// TrainerProcess: one run of the trainer program, its pipes and its process group.
+#ifndef HALVING_WORKER_AGENT_TRAINER_PROCESS_H_
+#define HALVING_WORKER_AGENT_TRAINER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "worker/agent/line_splitter.h"
+#include "worker/agent/unique_fd.h"
+#include "worker/agent/wake_event.h"
+
+namespace halving {
+
+// The trainer has ended, and every line it left was read.
+struct TrainerExit {
+  int wait_status = 0;  // As waitpid() gives it.
+
+  // "exited with status 3", "was killed by signal 11 (SIGSEGV)".
+  std::string Describe() const;
+};
+
+// It printed nothing for too long.
+struct TrainerSilent {};
+
+// One of the caller's events is set.
+struct TrainerWoken {};
+
+using TrainerEvent = std::variant<OutputLine, TrainerExit, TrainerSilent, TrainerWoken>;
+
+// TrainerProcess runs a command line by the shell, in a process group of its own, and reads and
+// writes its standard streams. It does not know what the lines mean.
+//
+// The group dies with the worker, even when that is killed by SIGKILL; see trainer_guard.h.
+// Thread-compatible: the worker's main thread owns it. SIGPIPE must be ignored in the process.
+class TrainerProcess {
+ public:
+  struct Options {
+    std::string guard;                     // Path of the worker's own executable.
+    std::string command;                   // For `sh -c`.
+    std::vector<std::string> environment;  // "NAME=value", over what the worker has.
+    size_t max_line_bytes = 1 << 20;
+  };
+
+  static absl::StatusOr<std::unique_ptr<TrainerProcess>> Start(const Options& options);
+
+  // Kills the group with SIGKILL if anything of it still runs.
+  ~TrainerProcess();
+
+  TrainerProcess(const TrainerProcess&) = delete;
+  TrainerProcess& operator=(const TrainerProcess&) = delete;
+
+  // Queues a line for the trainer's standard input; Next() does the writing, since a trainer that
+  // prints before it reads would otherwise block both.
+  void Send(absl::string_view line);
+
+  // Waits for what comes first. Lines that were read come before all else. TrainerSilent when
+  // neither stdout nor stderr brought anything for `silence_limit`, nor a line was sent to it.
+  TrainerEvent Next(absl::Duration silence_limit, absl::Span<const WakeEvent* const> wakes);
+
+  // What stands in the pipe now, without waiting; empty when nothing does.
+  std::optional<TrainerEvent> Poll();
+
+  // Ends the group: SIGTERM, and after `grace` SIGKILL for what is left of it. Its output is
+  // thrown away.
+  void Stop(absl::Duration grace);
+
+  // Closes its standard input, upon which a trainer should end, and after `close_grace` stops it.
+  void CloseAndStop(absl::Duration close_grace, absl::Duration stop_grace);
+
+  // The last lines it wrote to stderr: 50 at most, 8 KiB at most, valid UTF-8.
+  std::string StderrTail() const;
+
+ private:
+  TrainerProcess(size_t max_line_bytes, pid_t pid);
+
+  void PollOnce(absl::Duration timeout, absl::Span<const WakeEvent* const> wakes);
+  void WriteStdin();
+  void ReadStdout();
+  void ReadStderr();
+  void KeepStderrTail();
+  void OnExit();  // Kills what is left of the group and reads what is left in the pipes.
+  void AwaitGroup(absl::Time deadline);
+
+  const pid_t pid_;  // Of the guard, and the group.
+  UniqueFd stdin_;
+  UniqueFd stdout_;
+  UniqueFd stderr_;
+  UniqueFd lifeline_;
+  std::string unsent_;
+  LineSplitter stdout_lines_;
+  LineSplitter stderr_lines_;
+  std::deque<std::string> stderr_tail_;
+  size_t stderr_tail_bytes_ = 0;
+  absl::Time last_life_;
+  std::optional<TrainerExit> exit_;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_WORKER_AGENT_TRAINER_PROCESS_H_
