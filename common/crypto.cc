@@ -29,6 +29,8 @@ std::string Sha256(absl::string_view data) {
 
 std::string HmacSha256(absl::string_view key, absl::string_view data) {
   std::string hash(kSha256Bytes, '\0');
+  // OpenSSL tells no data from an error of the caller's by the pointer.
+  if (data.data() == nullptr) data = "";
   HV_CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), Bytes(data), data.size(),
                 reinterpret_cast<unsigned char*>(hash.data()), nullptr) != nullptr)
       << "OpenSSL has no HMAC";

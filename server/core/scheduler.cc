@@ -33,9 +33,10 @@ absl::StatusOr<Answer> Scheduler::Execute(const Command& command, absl::Time now
     last = decision->last || !decision->event.has_value();
     // What was counted in this very call is no duplicate of itself.
     decision->answer.duplicate = decision->answer.duplicate && events->size() == before;
-    if (decision->event.has_value()) Record(*std::move(decision->event), events);
+    if (!decision->event.has_value()) break;
+    Record(*std::move(decision->event), events);
+    Settle(now, events);  // What follows comes first: a level closes before the next hand-out.
   } while (!last);
-  Settle(now, events);
   return std::move(decision->answer);
 }
 
@@ -45,13 +46,19 @@ void Scheduler::Record(Event event, std::vector<Event>* events) {
 }
 
 void Scheduler::Settle(absl::Time now, std::vector<Event>* events) {
+  SettleStudies(now, events);
+  // One by one: the third failure of one trial may close a level before that of the next.
   while (const std::optional<LeaseTable::Key> due = leases_.FirstDue(now)) {
     const Study& study = *studies_.at(due->first);
     const std::string reason =
         absl::StrCat("worker ", study.FindTrial(due->second)->lease->worker, " was silent for ",
                      absl::FormatDuration(study.spec().lease), ", the study's lease");
     Record(Lose(*due, FailureCause::kExpired, reason, now), events);
+    SettleStudies(now, events);
   }
+}
+
+void Scheduler::SettleStudies(absl::Time now, std::vector<Event>* events) {
   while (!touched_.empty()) {
     const StudyUid uid = *touched_.begin();
     const Study* study = FindStudy(uid);

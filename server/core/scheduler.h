@@ -68,6 +68,8 @@ class Scheduler {
     bool last = false;  // The answer holds once the event is recorded: do not decide again.
   };
 
+  static Decision Once(StudyUid study, Event event);
+
   absl::StatusOr<Decision> Decide(const Command& command, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const CreateStudy& command, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const PauseStudy& command, absl::Time now) const;
@@ -94,6 +96,8 @@ class Scheduler {
 
   // Carries out all that is due, whoever asks.
   void Settle(absl::Time now, std::vector<Event>* events);
+  // What the rules demand of studies in which something changed.
+  void SettleStudies(absl::Time now, std::vector<Event>* events);
   void Record(Event event, std::vector<Event>* events);
 
   void ApplyOne(const StudyCreated& event);

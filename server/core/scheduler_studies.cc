@@ -15,14 +15,20 @@ absl::StatusOr<const Study*> Scheduler::NamedStudy(const std::string& name) cons
   return study;
 }
 
+// The event is all that the command asks for, whatever follows from it: a study that is resumed
+// with nothing left to do is COMPLETED at once, and the answer is OK all the same.
+Scheduler::Decision Scheduler::Once(StudyUid study, Event event) {
+  return {.event = std::move(event), .answer = {.study = study}, .last = true};
+}
+
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& command,
                                                         absl::Time now) const {
   HV_ASSIGN_OR_RETURN(StudySpec spec, Normalise(command.spec));
   const Study* existing = FindStudy(spec.name);
   if (existing == nullptr) {
     if (spec.seed == 0) spec.seed = command.fallback_seed;
-    return Decision{.event =
-                        StudyCreated{.study = last_uid_ + 1, .spec = std::move(spec), .time = now}};
+    const StudyUid uid = last_uid_ + 1;
+    return Once(uid, StudyCreated{.study = uid, .spec = std::move(spec), .time = now});
   }
   if (spec.seed == 0) spec.seed = existing->spec().seed;
   // An extension does not make the request that created the study another one.
@@ -42,8 +48,8 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const PauseStudy& comman
         absl::StrCat("study \"", command.name, "\" is ", StateName(study->state()), " (",
                      study->end_reason(), "); only a RUNNING one can be paused"));
   }
-  return Decision{.event =
-                      StudyPaused{.study = study->uid(), .running_time = study->RunningTime(now)}};
+  const StudyUid uid = study->uid();
+  return Once(uid, StudyPaused{.study = uid, .running_time = study->RunningTime(now)});
 }
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ResumeStudy& command,
@@ -56,18 +62,18 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ResumeStudy& comma
         "); only a PAUSED one can be resumed. ExtendStudy "
         "reopens a COMPLETED one"));
   }
-  return Decision{.event = StudyResumed{.study = study->uid(), .time = now}};
+  return Once(study->uid(), StudyResumed{.study = study->uid(), .time = now});
 }
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const StopStudy& command,
                                                         absl::Time now) const {
   HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
   if (study->ended()) return Decision{.answer = {.study = study->uid()}};
-  return Decision{.event = StudyEnded{.study = study->uid(),
-                                      .state = StudyState::kStopped,
-                                      .reason = "stopped by request",
-                                      .running_time = study->RunningTime(now),
-                                      .time = now}};
+  return Once(study->uid(), StudyEnded{.study = study->uid(),
+                                       .state = StudyState::kStopped,
+                                       .reason = "stopped by request",
+                                       .running_time = study->RunningTime(now),
+                                       .time = now});
 }
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ExtendStudy& command,
@@ -80,7 +86,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ExtendStudy& comma
   }
   HV_ASSIGN_OR_RETURN(const Limits limits, ExtendLimits(study->spec().limits, command.limits));
   if (limits == study->spec().limits) return Decision{.answer = {.study = study->uid()}};
-  return Decision{.event = StudyExtended{.study = study->uid(), .limits = limits, .time = now}};
+  return Once(study->uid(), StudyExtended{.study = study->uid(), .limits = limits, .time = now});
 }
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const DeleteStudy& command,
@@ -91,9 +97,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const DeleteStudy& comma
                                                       StateName(study->state()),
                                                       "; stop it before it is deleted"));
   }
-  return Decision{.event = StudyDeleted{.study = study->uid()},
-                  .answer = {.study = study->uid()},
-                  .last = true};
+  return Once(study->uid(), StudyDeleted{.study = study->uid()});
 }
 
 }  // namespace halving

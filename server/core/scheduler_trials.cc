@@ -85,7 +85,7 @@ Scheduler::Decision Scheduler::KnownAsk(const Ask&, const LeaseKey& lease, absl:
   const Trial* trial = study == nullptr ? nullptr : study->FindTrial(lease.trial);
   if (trial == nullptr || trial->attempts != lease.attempt ||
       trial->state != TrialState::kRunning) {
-    return Decision{};  // Its lease is over: ask anew.
+    return Decision{.answer = {.over = true}};
   }
   if (trial->lease->renewed != now) {
     return Decision{.event = LeaseRenewed{.study = lease.study, .trial = lease.trial, .time = now}};

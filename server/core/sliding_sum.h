@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 
 #include "absl/time/time.h"
 
@@ -14,7 +15,7 @@ class SlidingSum {
  public:
   void Add(absl::Time now, absl::Duration amount) {
     const int64_t slot = SlotAt(now);
-    Slot& entry = slots_[slot % kSlots];
+    Slot& entry = slots_[Modulo(slot, kSlots)];
     if (entry.number != slot) entry = {.number = slot, .sum = absl::ZeroDuration()};
     entry.sum += amount;
   }
@@ -31,10 +32,15 @@ class SlidingSum {
   static constexpr int64_t kSlots = 20;
   static constexpr int64_t kSlotSeconds = 30;
   struct Slot {
-    int64_t number = -1;
+    int64_t number = std::numeric_limits<int64_t>::min();
     absl::Duration sum;
   };
-  static int64_t SlotAt(absl::Time now) { return absl::ToUnixSeconds(now) / kSlotSeconds; }
+  // Never negative, also for a clock before 1970.
+  static int64_t Modulo(int64_t a, int64_t b) { return (a % b + b) % b; }
+  static int64_t SlotAt(absl::Time now) {
+    const int64_t seconds = absl::ToUnixSeconds(now);
+    return (seconds - Modulo(seconds, kSlotSeconds)) / kSlotSeconds;
+  }
 
   std::array<Slot, kSlots> slots_;
 };

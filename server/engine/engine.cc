@@ -14,9 +14,14 @@ namespace {
 constexpr absl::Duration kOwnPause = absl::Seconds(5);
 constexpr absl::Duration kRetryAppendAfter = absl::Seconds(1);
 
-bool ChangesStudies(const Event& event) {
-  return IsDurable(event) && !std::holds_alternative<WorkerStarted>(event);
+// Whether an ask that was in vain may get a trial after it. To hand one out takes work away.
+bool MayMakeWork(const Event& event) {
+  return IsDurable(event) && !std::holds_alternative<WorkerStarted>(event) &&
+         !std::holds_alternative<TrialSampled>(event) &&
+         !std::holds_alternative<TrialLeased>(event);
 }
+
+absl::Status CallerWentAway() { return absl::CancelledError("the caller went away"); }
 
 }  // namespace
 
@@ -26,6 +31,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(Journal* journal, Clock* 
       journal->Replay([&engine](const Event& event) { engine->scheduler_.Apply(event); }));
   engine->now_ = clock->Now();
   engine->scheduler_.Recover(engine->now_);
+
   return engine;
 }
 
@@ -110,7 +116,16 @@ void Engine::Stop() {
     work_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
-  RunOnce();  // What came in the meantime; with Start() never called, everything.
+  // What came in the meantime, also from the callbacks; with Start() never called, everything.
+  do {
+    RunOnce();
+  } while (HasPosted());
+  on_health_ = nullptr;
+}
+
+bool Engine::HasPosted() {
+  MutexLock lock(&mu_);
+  return !posted_.empty();
 }
 
 void Engine::Loop() {
@@ -148,30 +163,31 @@ void Engine::RunBatch(std::vector<Posted> batch) {
   }
   Tend();
   for (Posted& posted : batch) Carry(std::move(posted));
-  DropWaiting(drained_);
   ServeWaiting();
+  DropWaiting();
   Commit();
   AnswerReady();
   ServeWatches();
   events_.clear();
+  looked_at_ = 0;
 }
 
 // What time alone brings.
 void Engine::Tend() {
-  const absl::Duration late = now_ - wake_;
-  if (late > kOwnPause) {
-    // Nobody could report while this process stood still: the leases get that time back.
-    HV_CHECK(scheduler_.Execute(Tick{.paused_for = late}, now_, &events_).ok());
-  } else if (scheduler_.NextDue() <= now_) {
-    HV_CHECK(scheduler_.Execute(Tick{}, now_, &events_).ok());
+  // Nobody could report while this process stood still or its disk was full: the leases get that
+  // time back.
+  absl::Duration lost = now_ - std::min(wake_, held_since_);
+  if (held_since_ == absl::InfiniteFuture() && lost <= kOwnPause) lost = absl::ZeroDuration();
+  held_since_ = absl::InfiniteFuture();
+  if (lost > absl::ZeroDuration() || scheduler_.NextDue() <= now_) {
+    HV_CHECK(scheduler_.Execute(Tick{.paused_for = lost}, now_, &events_).ok());
   }
 }
 
 void Engine::Carry(Posted posted) {
   if (posted.IsGone() && posted.kind != Posted::Kind::kReport) {
-    const absl::Status gone = absl::CancelledError("the caller went away");
-    if (posted.read_done) return posted.read_done(gone, Look());
-    return posted.done(gone, Look());
+    if (posted.read_done) return posted.read_done(CallerWentAway(), Look());
+    return posted.done(CallerWentAway(), Look());
   }
   switch (posted.kind) {
     case Posted::Kind::kRead:
@@ -181,7 +197,7 @@ void Engine::Carry(Posted posted) {
       watches_.push_back(std::move(posted));
       return;
     case Posted::Kind::kAsk:
-      return CarryAsk(*std::move(posted.ask), {}, posted.wait, posted.gone, std::move(posted.done));
+      return CarryAsk(std::move(posted), std::nullopt);
     case Posted::Kind::kCommand:
     case Posted::Kind::kReport:
       break;
@@ -189,90 +205,101 @@ void Engine::Carry(Posted posted) {
   absl::StatusOr<Answer> answer = scheduler_.Execute(posted.command, now_, &events_);
   if (!answer.ok()) {
     ready_.push_back({std::move(posted.done), std::move(answer).status()});
-    return;
+  } else if (posted.ask.has_value()) {
+    CarryAsk(std::move(posted), *std::move(answer));
+  } else {
+    ready_.push_back({std::move(posted.done), Reply{.answer = *std::move(answer)}});
   }
-  Reply reply{.answer = *std::move(answer)};
-  if (!posted.ask.has_value()) {
-    ready_.push_back({std::move(posted.done), std::move(reply)});
-    return;
-  }
-  CarryAsk(*std::move(posted.ask), std::move(reply), posted.wait, posted.gone,
-           std::move(posted.done));
 }
 
-void Engine::CarryAsk(Ask ask, Reply reply, absl::Duration wait, Gone gone, Done done) {
-  if (gone != nullptr && gone->load()) {
-    return RefuseAsk(absl::CancelledError("the caller went away"), std::move(reply),
-                     std::move(done));
-  }
+void Engine::CarryAsk(Posted posted, std::optional<Answer> reported) {
+  ServeWaiting();  // They came first.
+  WaitingAsk ask{.ask = *std::move(posted.ask),
+                 .after_report = reported.has_value(),
+                 .deadline = now_ + posted.wait,
+                 .gone = std::move(posted.gone),
+                 .done = std::move(posted.done)};
+  if (reported.has_value()) ask.reply.answer = *std::move(reported);
   if (drained_) {
-    reply.draining = true;
-    reply.asked = true;
-    ready_.push_back({std::move(done), std::move(reply)});
-    return;
+    AnswerDraining(ask);
+  } else if (!Serve(ask)) {
+    waiting_.push_back(std::move(ask));
   }
-  absl::StatusOr<Answer> answer = scheduler_.Execute(ask, now_, &events_);
+}
+
+// Makes the answer ready if there is one already; else the ask has to wait.
+bool Engine::Serve(WaitingAsk& waiting) {
+  if (waiting.IsGone()) {
+    RefuseAsk(waiting, CallerWentAway());
+    return true;
+  }
+  absl::StatusOr<Answer> answer = scheduler_.Execute(waiting.ask, now_, &events_);
   if (!answer.ok()) {
-    return RefuseAsk(std::move(answer).status(), std::move(reply), std::move(done));
+    RefuseAsk(waiting, std::move(answer).status());
+    return true;
   }
-  reply.asked = true;
-  reply.assignment = std::move(answer->assignment);
-  if (reply.assignment.has_value() || wait <= absl::ZeroDuration()) {
-    ready_.push_back({std::move(done), std::move(reply)});
-    return;
+  waiting.reply.asked = true;
+  waiting.reply.assignment = std::move(answer->assignment);
+  if (!waiting.reply.assignment.has_value() && !answer->over && waiting.deadline > now_) {
+    return false;
   }
-  waiting_.push_back({.ask = std::move(ask),
-                      .reply = std::move(reply),
-                      .deadline = now_ + wait,
-                      .gone = std::move(gone),
-                      .done = std::move(done)});
+  ready_.push_back({std::move(waiting.done), std::move(waiting.reply)});
+  return true;
 }
 
 // A report before the ask counted all the same; its answer then says nothing of the ask.
-void Engine::RefuseAsk(absl::Status status, Reply reply, Done done) {
-  const bool after_report = reply.answer.study != 0;
-  reply.asked = false;
-  ready_.push_back({std::move(done),
-                    after_report ? absl::StatusOr<Reply>(std::move(reply)) : std::move(status)});
-}
-
-// Answers those whose time is over or who left, and with `all` everybody.
-void Engine::DropWaiting(bool all) {
-  for (auto at = waiting_.begin(); at != waiting_.end();) {
-    if (!all && !at->IsGone() && at->deadline > now_) {
-      ++at;
-      continue;
-    }
-    if (at->IsGone()) {
-      ready_.push_back({std::move(at->done), absl::CancelledError("the caller went away")});
-    } else {
-      at->reply.draining = all;
-      ready_.push_back({std::move(at->done), std::move(at->reply)});
-    }
-    at = waiting_.erase(at);
+void Engine::RefuseAsk(WaitingAsk& waiting, absl::Status status) {
+  waiting.reply.asked = false;
+  if (waiting.after_report) {
+    ready_.push_back({std::move(waiting.done), std::move(waiting.reply)});
+  } else {
+    ready_.push_back({std::move(waiting.done), std::move(status)});
   }
 }
 
+void Engine::AnswerDraining(WaitingAsk& waiting) {
+  waiting.reply.asked = true;
+  waiting.reply.draining = true;
+  ready_.push_back({std::move(waiting.done), std::move(waiting.reply)});
+}
+
+// Whether work may have come up since this was asked last.
+bool Engine::HasNews() {
+  const auto since = events_.begin() + static_cast<int64_t>(looked_at_);
+  const bool news = std::any_of(since, events_.end(), MayMakeWork);
+  looked_at_ = events_.size();
+  return news;
+}
+
 void Engine::ServeWaiting() {
-  if (std::none_of(events_.begin(), events_.end(), ChangesStudies)) return;
-  // Who asks for the same objectives gets the same answer: once none, none for all of them.
-  std::set<std::vector<std::string>> in_vain;
+  while (!drained_ && !waiting_.empty() && HasNews()) {
+    // Who asks for the same objectives gets the same answer: once none, none for all of them.
+    std::set<std::vector<std::string>> in_vain;
+    for (auto at = waiting_.begin(); at != waiting_.end();) {
+      if (in_vain.contains(at->ask.objectives)) {
+        ++at;
+      } else if (Serve(*at)) {
+        at = waiting_.erase(at);
+      } else {
+        in_vain.insert(at->ask.objectives);
+        ++at;
+      }
+    }
+  }
+}
+
+// Answers those whose time is over or who left; when the server goes down, everybody.
+void Engine::DropWaiting() {
   for (auto at = waiting_.begin(); at != waiting_.end();) {
-    if (in_vain.contains(at->ask.objectives)) {
-      ++at;
-      continue;
-    }
-    absl::StatusOr<Answer> answer = scheduler_.Execute(at->ask, now_, &events_);
-    if (answer.ok() && !answer->assignment.has_value()) {
-      in_vain.insert(at->ask.objectives);
-      ++at;
-      continue;
-    }
-    if (answer.ok()) {
-      at->reply.assignment = std::move(answer->assignment);
+    if (at->IsGone()) {
+      RefuseAsk(*at, CallerWentAway());
+    } else if (drained_) {
+      AnswerDraining(*at);
+    } else if (at->deadline <= now_) {
       ready_.push_back({std::move(at->done), std::move(at->reply)});
     } else {
-      RefuseAsk(std::move(answer).status(), std::move(at->reply), std::move(at->done));
+      ++at;
+      continue;
     }
     at = waiting_.erase(at);
   }
@@ -293,6 +320,7 @@ void Engine::Commit() {
       "the server cannot write its journal until there is room on its disk; it retries "
       "each second. Send the same request again later. ",
       status.message()));
+  held_since_ = now_;
   retry_at_ = now_ + kRetryAppendAfter;
   if (on_health_) on_health_(false);
 }
@@ -341,7 +369,7 @@ bool Engine::WatchIsDue(const Posted& watch) const {
 }
 
 void Engine::AnswerWatch(Posted& watch) {
-  if (watch.IsGone()) return watch.read_done(absl::CancelledError("the caller left"), Look());
+  if (watch.IsGone()) return watch.read_done(CallerWentAway(), Look());
   if (scheduler_.FindStudy(watch.study) == nullptr) {
     return watch.read_done(
         absl::NotFoundError(absl::StrCat("there is no study \"", watch.study, "\"")), Look());

@@ -77,7 +77,8 @@ class Engine {
   // reads go on.
   void Drain() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Called with false when the disk is full and with true when it can be written again.
+  // Called with false when the disk is full and with true when it can be written again, on the
+  // engine's thread. To be set before Start(); not called any more once Stop() has returned.
   void OnHealthChange(std::function<void(bool)> callback) { on_health_ = std::move(callback); }
 
   // Runs batches on a thread of the engine's own, until Stop().
@@ -108,7 +109,8 @@ class Engine {
   };
   struct WaitingAsk {
     Ask ask;
-    Reply reply;  // What a report before the ask was answered.
+    Reply reply;  // With what a report before the ask was answered.
+    bool after_report = false;
     absl::Time deadline;
     Gone gone;
     Done done;
@@ -122,15 +124,19 @@ class Engine {
   Engine(Journal* journal, Clock* clock) : journal_(journal), clock_(clock) {}
 
   void Enqueue(Posted posted) ABSL_LOCKS_EXCLUDED(mu_);
+  bool HasPosted() ABSL_LOCKS_EXCLUDED(mu_);
   // Engine thread only, all that follow.
   void Loop() ABSL_LOCKS_EXCLUDED(mu_);
   void RunBatch(std::vector<Posted> batch);
   void Tend();
   void Carry(Posted posted);
-  void CarryAsk(Ask ask, Reply reply, absl::Duration wait, Gone gone, Done done);
-  void RefuseAsk(absl::Status status, Reply reply, Done done);
+  void CarryAsk(Posted posted, std::optional<Answer> reported);
+  bool Serve(WaitingAsk& waiting);
+  void RefuseAsk(WaitingAsk& waiting, absl::Status status);
+  void AnswerDraining(WaitingAsk& waiting);
+  bool HasNews();
   void ServeWaiting();
-  void DropWaiting(bool all);
+  void DropWaiting();
   void Commit();
   void RetryAppend();
   void Refuse(std::vector<Posted> batch);
@@ -150,6 +156,7 @@ class Engine {
   absl::Time now_ = absl::InfinitePast();     // Never goes back.
   absl::Time wake_ = absl::InfiniteFuture();  // When the last batch wanted the next one.
   std::vector<Event> events_;                 // Of this batch, in order.
+  size_t looked_at_ = 0;                      // How many of them HasNews() has seen.
   std::vector<Ready> ready_;                  // To be answered once they are on disk.
   std::vector<Posted> reads_;
   std::list<WaitingAsk> waiting_;  // In the order they came.
@@ -157,6 +164,7 @@ class Engine {
   std::vector<Event> held_;  // Could not be appended: the disk is full.
   absl::Status held_status_;
   absl::Time retry_at_ = absl::InfiniteFuture();
+  absl::Time held_since_ = absl::InfiniteFuture();  // Until the leases got that time back.
   bool drained_ = false;
 
   Mutex mu_;

@@ -6,12 +6,18 @@
 
 #include "absl/status/status.h"
 #include "grpcpp/support/status.h"
+#include "server/service/cut_text.h"
 
 namespace halving {
 
+// Messages travel as metadata, of which clients take 8 KiB, written with up to 3 bytes for one. A
+// longer one would reach nobody, and take the code with it.
+inline constexpr size_t kMaxMessageBytes = 2000;
+
 // The codes are the same numbers by design of both libraries.
 inline grpc::Status ToGrpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+  return {static_cast<grpc::StatusCode>(status.code()),
+          CutText(std::string(status.message()), kMaxMessageBytes)};
 }
 
 }  // namespace halving

@@ -1,5 +1,6 @@
 // ListTrials: pages of a study's trials, by id or best first.
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -21,12 +22,17 @@ class Page {
        v1::ListTrialsResponse* to)
       : study_(study), request_(request), size_(size), to_(to) {}
 
-  // Shows the trial if it is wanted; false when the page was full before.
+  // Shows the trial if it is wanted; false when the page was full before, which the first trial
+  // never finds.
   bool Take(const Trial& trial) {
-    if (to_->trials_size() == size_ || scanned_ == kMaxScanned) return false;
+    if (to_->trials_size() == size_ || scanned_ == kMaxScanned || bytes_ >= kMaxPageBytes) {
+      return false;
+    }
     ++scanned_;
     if (IsWanted(static_cast<v1::TrialState>(study_.ShownState(trial)))) {
-      ShowTrial(study_, trial, /*with_curve=*/false, to_->add_trials());
+      v1::Trial* shown = to_->add_trials();
+      ShowTrial(study_, trial, /*with_curve=*/false, shown);
+      bytes_ += shown->ByteSizeLong();
     }
     return true;
   }
@@ -45,6 +51,7 @@ class Page {
   const int size_;
   v1::ListTrialsResponse* const to_;
   int64_t scanned_ = 0;
+  size_t bytes_ = 0;
 };
 
 // The error travels as its bits: a decimal might not come back as the same double.
@@ -59,7 +66,8 @@ absl::StatusOr<Study::RankKey> RankFrom(const std::string& token) {
   uint64_t bits = 0;
   TrialId id = 0;
   if (parts.size() != 4 || parts[0] != "e" || !absl::SimpleAtoi(parts[1], &rung) ||
-      !absl::SimpleAtoi(parts[2], &bits) || !absl::SimpleAtoi(parts[3], &id)) {
+      !absl::SimpleAtoi(parts[2], &bits) || !absl::SimpleAtoi(parts[3], &id) ||
+      std::isnan(std::bit_cast<double>(bits))) {
     return BadPageToken();
   }
   return Study::RankKey{rung, std::bit_cast<double>(bits), id};
@@ -83,7 +91,9 @@ absl::Status ListByError(const Study& study, const std::string& token, Page& pag
 absl::Status ListById(const Study& study, const std::string& token, Page& page,
                       v1::ListTrialsResponse* to) {
   TrialId after = 0;
-  if (!token.empty() && (!absl::SimpleAtoi(token, &after) || after < 0)) return BadPageToken();
+  if (!token.empty() && (!absl::SimpleAtoi(token, &after) || after < 0 || after > study.trials())) {
+    return BadPageToken();
+  }
   for (TrialId id = after + 1; id <= study.trials(); ++id) {
     if (page.Take(*study.FindTrial(id))) continue;
     to->set_next_page_token(absl::StrCat(id - 1));

@@ -2,12 +2,16 @@
 #ifndef HALVING_SERVER_SERVICE_PAGING_H_
 #define HALVING_SERVER_SERVICE_PAGING_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 
 namespace halving {
+
+// A page ends early when its items have come to that, since clients take messages of 4 MiB.
+inline constexpr size_t kMaxPageBytes = 1 << 20;
 
 // 0 means 100. INVALID_ARGUMENT below 0 and above 1000.
 inline absl::StatusOr<int> PageSize(int32_t asked) {

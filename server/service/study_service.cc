@@ -23,17 +23,26 @@ absl::Status NoStudy(const std::string& name) {
       absl::StrCat("there is no study \"", name, "\"; ListStudies names those that exist"));
 }
 
+// The view is of the end of the batch, in which the study may have been deleted.
+absl::Status ShowChanged(const Engine::Reply& reply, const Engine::View& view,
+                         v1::Study* response) {
+  const Study* study = view.scheduler.FindStudy(reply.answer.study);
+  if (study == nullptr) {
+    return absl::NotFoundError("the study was deleted by another call at the same time");
+  }
+  ShowStudy(*study, response);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* StudyServiceImpl::Change(grpc::CallbackServerContext* context,
                                                    Command command, v1::Study* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->Post(std::move(command),
-                [reactor, response](absl::StatusOr<Engine::Reply> reply, const Engine::View& view) {
-                  if (reply.ok())
-                    ShowStudy(*view.scheduler.FindStudy(reply->answer.study), response);
-                  reactor->Finish(ToGrpc(reply.status()));
-                });
+  engine_->Post(std::move(command), [reactor, response](absl::StatusOr<Engine::Reply> reply,
+                                                        const Engine::View& view) {
+    reactor->Finish(ToGrpc(reply.ok() ? ShowChanged(*reply, view, response) : reply.status()));
+  });
   return reactor;
 }
 

@@ -1,13 +1,13 @@
 #include "server/service/translate.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
 #include "common/struct_json.h"
+#include "server/service/cut_text.h"
 
 namespace halving {
 namespace {
@@ -23,6 +23,7 @@ constexpr size_t kMaxMetrics = 64;
 constexpr size_t kMaxReasonBytes = 4096;
 constexpr size_t kMaxCheckpointIdBytes = 256;
 constexpr absl::Duration kMaxWait = absl::Seconds(30);
+constexpr absl::Duration kMaxJournaled = absl::Hours(24 * 366 * 100);
 constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // As google.protobuf.Duration has it.
 
 template <typename... Parts>
@@ -103,6 +104,14 @@ static absl::StatusOr<SearcherKind> FromProto(v1::Searcher from) {
   return Invalid("searcher is ", static_cast<int>(from), ", which is none that is known");
 }
 
+// The journal writes nanoseconds in 64 bits.
+static absl::StatusOr<absl::Duration> JournaledDuration(const google::protobuf::Duration& from,
+                                                        const std::string& field) {
+  HV_ASSIGN_OR_RETURN(const absl::Duration duration, FromProto(from, field));
+  if (duration <= kMaxJournaled) return duration;
+  return Invalid(field, " is ", absl::FormatDuration(duration), "; at most a hundred years");
+}
+
 static absl::StatusOr<std::vector<CurvePoint>> FromProto(
     const google::protobuf::RepeatedPtrField<v1::CurvePoint>& from) {
   if (from.size() > kMaxPoints) {
@@ -142,7 +151,7 @@ static absl::StatusOr<Outcome> FromProto(const v1::Completed& from) {
   }
   HV_ASSIGN_OR_RETURN(std::vector<CurvePoint> points, FromProto(from.points()));
   HV_ASSIGN_OR_RETURN(const absl::Duration train_time,
-                      FromProto(from.train_time(), "completed.train_time"));
+                      JournaledDuration(from.train_time(), "completed.train_time"));
   Completed to{.error = from.error(),
                .points = std::move(points),
                .checkpoint_id = from.checkpoint_id(),
@@ -156,11 +165,13 @@ static absl::StatusOr<Outcome> FromProto(const v1::Completed& from) {
 }
 
 // A long reason is cut, not refused: a worker in trouble must be able to say so.
-static std::string Reason(const std::string& reason) {
-  if (reason.size() <= kMaxReasonBytes) return reason;
-  size_t end = kMaxReasonBytes;
-  while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xc0) == 0x80) --end;  // UTF-8.
-  return absl::StrCat(reason.substr(0, end), " [", reason.size() - end, " more bytes]");
+static std::string Reason(const std::string& reason) { return CutText(reason, kMaxReasonBytes); }
+
+static absl::StatusOr<Outcome> FromProto(const v1::Returned& from) {
+  HV_RETURN_IF_ERROR(CheckSize("returned.unusable_checkpoint_id", from.unusable_checkpoint_id(),
+                               kMaxCheckpointIdBytes));
+  return Returned{.reason = Reason(from.reason()),
+                  .unusable_checkpoint_id = from.unusable_checkpoint_id()};
 }
 
 static void ToProto(const ParameterValue& from, Value* to) {
@@ -199,8 +210,8 @@ static void ToProto(const Limits& from, v1::Limits* to) {
 
 absl::StatusOr<absl::Duration> FromProto(const google::protobuf::Duration& from,
                                          const std::string& field) {
-  if (std::abs(from.seconds()) > kMaxDurationSeconds || std::abs(from.nanos()) > 999'999'999 ||
-      from.seconds() < 0 || from.nanos() < 0) {
+  if (from.seconds() < 0 || from.seconds() > kMaxDurationSeconds || from.nanos() < 0 ||
+      from.nanos() > 999'999'999) {
     return Invalid(field, " is ", from.seconds(), " s and ", from.nanos(),
                    " ns; it must be a duration of 0 s or more");
   }
@@ -209,12 +220,7 @@ absl::StatusOr<absl::Duration> FromProto(const google::protobuf::Duration& from,
 
 absl::StatusOr<Limits> FromProto(const v1::Limits& from) {
   HV_ASSIGN_OR_RETURN(const absl::Duration wall_time,
-                      FromProto(from.max_wall_time(), "limits.max_wall_time"));
-  constexpr absl::Duration kMostWallTime = absl::Hours(24 * 366 * 100);
-  if (wall_time > kMostWallTime) {
-    return Invalid("limits.max_wall_time is ", absl::FormatDuration(wall_time),
-                   "; at most a hundred years");
-  }
+                      JournaledDuration(from.max_wall_time(), "limits.max_wall_time"));
   Limits to{.max_evaluations = from.max_evaluations(),
             .max_rounds = from.max_rounds(),
             .max_total_epochs = from.max_total_epochs(),
@@ -299,8 +305,7 @@ absl::StatusOr<Outcome> OutcomeFromProto(const v1::ReportRequest& from) {
       return Failed{.reason = Reason(from.failed().reason()),
                     .retryable = from.failed().retryable()};
     case v1::ReportRequest::kReturned:
-      return Returned{.reason = Reason(from.returned().reason()),
-                      .unusable_checkpoint_id = from.returned().unusable_checkpoint_id()};
+      return FromProto(from.returned());
     case v1::ReportRequest::OUTCOME_NOT_SET:
       break;
   }
@@ -308,14 +313,17 @@ absl::StatusOr<Outcome> OutcomeFromProto(const v1::ReportRequest& from) {
 }
 
 void ToProto(absl::Duration from, google::protobuf::Duration* to) {
+  const absl::Duration most = absl::Seconds(kMaxDurationSeconds);
+  from = std::min(std::max(from, -most), most);
   to->set_seconds(absl::IDivDuration(from, absl::Seconds(1), &from));
   to->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(from)));
 }
 
 void ToProto(absl::Time from, google::protobuf::Timestamp* to) {
-  const int64_t ns = absl::ToUnixNanos(from);
-  to->set_seconds(ns / 1'000'000'000);
-  to->set_nanos(static_cast<int32_t>(ns % 1'000'000'000));
+  const int64_t seconds = absl::ToUnixSeconds(from);  // Rounds down, also before 1970.
+  to->set_seconds(seconds);
+  const absl::Duration rest = from - absl::FromUnixSeconds(seconds);
+  to->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
 }
 
 void ToProto(const NamedConfig& from, google::protobuf::Struct* to) {

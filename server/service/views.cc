@@ -173,12 +173,15 @@ absl::Status ListStudies(const Scheduler& scheduler, const v1::ListStudiesReques
   if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &after)) {
     return BadPageToken();
   }
+  size_t bytes = 0;
   for (auto at = scheduler.studies().upper_bound(after); at != scheduler.studies().end(); ++at) {
-    if (to->studies_size() == page_size) {
+    if (to->studies_size() == page_size || bytes >= kMaxPageBytes) {
       to->set_next_page_token(absl::StrCat(after));
       break;
     }
-    ShowStudy(*at->second, to->add_studies());
+    v1::Study* shown = to->add_studies();
+    ShowStudy(*at->second, shown);
+    bytes += shown->ByteSizeLong();
     after = at->first;
   }
   return absl::OkStatus();

@@ -14,7 +14,8 @@ void ShowTrial(const Study& study, const Trial& trial, bool with_curve, v1::Tria
 void ShowStatus(const Scheduler& scheduler, const Study& study, absl::Time now,
                 v1::StudyStatus* to);
 
-// Pages. INVALID_ARGUMENT for a page_size below 0 and a page_token that is none of ours.
+// Pages, which end early near 1 MiB. INVALID_ARGUMENT for a page_size out of bounds and a
+// page_token that is none of ours.
 absl::Status ListStudies(const Scheduler& scheduler, const v1::ListStudiesRequest& request,
                          v1::ListStudiesResponse* to);
 absl::Status ListWorkers(const Scheduler& scheduler, absl::Time now,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "server/service/grpc_status.h"
 #include "server/service/translate.h"
 #include "server/service/views.h"
@@ -36,6 +37,11 @@ void WatchReactor::Wait() {
 void WatchReactor::Show(const absl::Status& status, const Engine::View& view) {
   if (!status.ok()) return Finish(ToGrpc(status));
   const Study& study = *view.scheduler.FindStudy(study_);
+  if (uid_ != 0 && study.uid() != uid_) {
+    return Finish(ToGrpc(absl::NotFoundError(
+        absl::StrCat("study \"", study_, "\" was deleted, and another one made of that name"))));
+  }
+  uid_ = study.uid();
   version_ = study.version();
   earliest_ = view.now + min_interval_;
   ended_ = study.ended();

@@ -34,6 +34,7 @@ class WatchReactor : public grpc::ServerWriteReactor<v1::StudyStatus> {
   const std::string study_;
   const absl::Duration min_interval_;
   const Engine::Gone gone_ = Engine::NewGone();
+  StudyUid uid_ = 0;      // Once it is known.
   uint64_t version_ = 0;  // The one shown last; studies start above it.
   absl::Time earliest_ = absl::InfinitePast();
   bool ended_ = false;

@@ -37,10 +37,15 @@ grpc::ServerUnaryReactor* Refuse(CallReactor* reactor, const absl::Status& statu
 
 }  // namespace
 
-void WorkerServiceImpl::Show(const Engine::Reply& reply, v1::SuggestResponse* response) const {
+void WorkerServiceImpl::Show(const Engine::Reply& reply, absl::Duration wait,
+                             v1::SuggestResponse* response) const {
   response->set_draining(reply.draining);
-  if (reply.draining) ToProto(kRetryAfter, response->mutable_retry_after());
-  if (!reply.assignment.has_value()) return;
+  if (!reply.assignment.has_value()) {
+    // Who does not wait here must wait there.
+    const bool polls = wait <= absl::ZeroDuration();
+    if (polls || reply.draining) ToProto(kRetryAfter, response->mutable_retry_after());
+    return;
+  }
   const halving::Assignment& from = *reply.assignment;
   v1::Assignment* to = response->mutable_assignment();
   to->set_study(from.study);
@@ -67,15 +72,9 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext
   const absl::StatusOr<absl::Duration> wait = WaitOf(*request);
   if (!wait.ok()) return Refuse(reactor, wait.status());
   engine_->PostAsk(*std::move(ask), *wait, reactor->gone(),
-                   [this, reactor, response, polls = *wait <= absl::ZeroDuration()](
-                       absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
-                     if (reply.ok()) {
-                       Show(*reply, response);
-                       // Who does not wait here must wait there.
-                       if (polls && !response->has_assignment()) {
-                         ToProto(kRetryAfter, response->mutable_retry_after());
-                       }
-                     }
+                   [this, reactor, response, wait = *wait](absl::StatusOr<Engine::Reply> reply,
+                                                           const Engine::View&) {
+                     if (reply.ok()) Show(*reply, wait, response);
                      reactor->Finish(ToGrpc(reply.status()));
                    });
   return reactor;
@@ -102,11 +101,11 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*
   }
   engine_->PostReport(
       {.lease = *lease, .outcome = *std::move(outcome)}, std::move(next), wait, reactor->gone(),
-      [this, reactor, response](absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
+      [this, reactor, response, wait](absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
         if (reply.ok()) {
           response->set_directive(reply->answer.stop ? v1::DIRECTIVE_STOP : v1::DIRECTIVE_CONTINUE);
           response->set_duplicate(reply->answer.duplicate);
-          if (reply->asked) Show(*reply, response->mutable_next());
+          if (reply->asked) Show(*reply, wait, response->mutable_next());
         }
         reactor->Finish(ToGrpc(reply.status()));
       });

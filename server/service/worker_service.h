@@ -24,7 +24,7 @@ class WorkerServiceImpl : public v1::WorkerService::CallbackService {
                                    v1::ReportResponse* response) override;
 
  private:
-  void Show(const Engine::Reply& reply, v1::SuggestResponse* response) const;
+  void Show(const Engine::Reply& reply, absl::Duration wait, v1::SuggestResponse* response) const;
 
   Engine* const engine_;
   const LeaseIds lease_ids_;

@@ -15,6 +15,7 @@
 #include "common/random.h"
 #include "common/status.h"
 #include "server/store/event_codec.h"
+#include "server/store/wal_check.h"
 
 namespace halving {
 namespace {
@@ -22,6 +23,7 @@ namespace {
 constexpr int kApplicationId = 0x48414c56;  // "HALV".
 constexpr size_t kChainBytes = 16;
 constexpr size_t kSecretBytes = 32;
+constexpr int kFoldAtPages = 1000;  // As SQLite itself would.
 
 // The hash of an event, which covers all before it.
 std::string Chain(absl::string_view previous, int64_t seq, absl::string_view data) {
@@ -32,6 +34,8 @@ std::string Chain(absl::string_view previous, int64_t seq, absl::string_view dat
   bytes.append(data.data(), data.size());
   return Sha256(bytes).substr(0, kChainBytes);
 }
+
+bool IsNoRoom(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 
 // Finalizes a statement at the end of its scope.
 class Statement {
@@ -72,7 +76,10 @@ std::string ReadPid(int fd) {
 
 absl::StatusOr<DataDirectory> DataDirectory::Lock(const std::string& path) {
   std::error_code error;
-  std::filesystem::create_directories(path, error);
+  const bool made = std::filesystem::create_directories(path, error);
+  if (made) {
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+  }
   if (error) return FromErrno(error.value(), absl::StrCat("cannot make data directory ", path));
   const std::string file = path + "/lock";
   const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -85,9 +92,9 @@ absl::StatusOr<DataDirectory> DataDirectory::Lock(const std::string& path) {
                      ReadPid(fd), "; stop that one, or choose another --data-dir"));
   }
   const std::string pid = absl::StrCat(getpid());
-  if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0) {
-    return FromErrno(errno, absl::StrCat("cannot write ", file));
-  }
+  const bool named = ftruncate(fd, 0) == 0 && pwrite(fd, pid.data(), pid.size(), 0) >= 0;
+  // On a full disk the pid is missing, but the lock holds, and what was written can be read.
+  if (!named && !IsNoRoom(errno)) return FromErrno(errno, absl::StrCat("cannot write ", file));
   return directory;
 }
 
@@ -102,9 +109,14 @@ DataDirectory::~DataDirectory() {
 
 absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(DataDirectory directory) {
   auto journal = std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(directory)));
+  HV_RETURN_IF_ERROR(CheckWal(journal->file() + "-wal"));
   HV_RETURN_IF_ERROR(journal->Connect());
-  HV_RETURN_IF_ERROR(journal->MakeSchema());
+  HV_ASSIGN_OR_RETURN(const bool made, journal->CheckOwner());
+  HV_RETURN_IF_ERROR(journal->UseWal());
+  if (!made) HV_RETURN_IF_ERROR(journal->MakeSchema());
+  HV_RETURN_IF_ERROR(journal->CheckPages());
   HV_RETURN_IF_ERROR(journal->LoadState());
+  HV_RETURN_IF_ERROR(journal->Fold());
   return journal;
 }
 
@@ -114,35 +126,53 @@ SqliteJournal::~SqliteJournal() {
 }
 
 absl::Status SqliteJournal::Connect() {
-  const std::string file = directory_.path() + "/journal.db";
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  if (sqlite3_open_v2(file.c_str(), &db_, flags, nullptr) != SQLITE_OK) {
+  if (sqlite3_open_v2(file().c_str(), &db_, flags, nullptr) != SQLITE_OK) {
     return Error("opening");
   }
   sqlite3_extended_result_codes(db_, 1);
   // EXCLUSIVE before WAL: the WAL index then lives in memory, and no second connection can exist.
-  HV_RETURN_IF_ERROR(Run("PRAGMA locking_mode = EXCLUSIVE"));
-  HV_RETURN_IF_ERROR(Run("PRAGMA journal_mode = WAL"));
-  return Run("PRAGMA synchronous = FULL");
+  return Run("PRAGMA locking_mode = EXCLUSIVE");
 }
 
-absl::Status SqliteJournal::MakeSchema() {
+absl::StatusOr<bool> SqliteJournal::CheckOwner() {
   HV_ASSIGN_OR_RETURN(const int64_t application, ReadNumber("PRAGMA application_id"));
   HV_ASSIGN_OR_RETURN(const int64_t version, ReadNumber("PRAGMA user_version"));
   HV_ASSIGN_OR_RETURN(const int64_t tables, ReadNumber("SELECT count(*) FROM sqlite_master"));
-  const std::string file = directory_.path() + "/journal.db";
   if (tables > 0 && application != kApplicationId) {
     return absl::FailedPreconditionError(
-        absl::StrCat(file,
+        absl::StrCat(file(),
                      " is an SQLite database, but no journal of halving-server; choose "
                      "another --data-dir"));
   }
   if (version > kSchemaVersion) {
     return absl::FailedPreconditionError(
-        absl::StrCat(file, " has layout version ", version, ", written by a newer halving-server; ",
-                     "this one reads up to ", kSchemaVersion, ". Start the newer one"));
+        absl::StrCat(file(), " has layout version ", version,
+                     ", written by a newer halving-server; this one reads up to ", kSchemaVersion,
+                     ". Start the newer one"));
   }
-  if (tables > 0) return absl::OkStatus();
+  return tables > 0;
+}
+
+absl::Status SqliteJournal::UseWal() {
+  HV_ASSIGN_OR_RETURN(const std::string mode, ReadText("PRAGMA journal_mode = WAL"));
+  if (mode != "wal") {
+    return absl::FailedPreconditionError(absl::StrCat(
+        file(), " stays in journal mode \"", mode,
+        "\", it must be \"wal\"; is the data directory on a file system that can lock files?"));
+  }
+  // Instead of SQLite's own, which hides a failed sync. Fold() looks at the number.
+  sqlite3_wal_hook(
+      db_,
+      [](void* pages, sqlite3*, const char*, int now) {
+        *static_cast<int*>(pages) = now;
+        return SQLITE_OK;
+      },
+      &wal_pages_);
+  return Run("PRAGMA synchronous = FULL");
+}
+
+absl::Status SqliteJournal::MakeSchema() {
   HV_RETURN_IF_ERROR(Run("BEGIN IMMEDIATE"));
   HV_RETURN_IF_ERROR(
       Run("CREATE TABLE events (seq INTEGER PRIMARY KEY, data BLOB NOT NULL, "
@@ -160,13 +190,20 @@ absl::Status SqliteJournal::MakeSchema() {
   return Run("COMMIT");
 }
 
+// What the hashes do not cover: rows that a damaged page no longer lists.
+absl::Status SqliteJournal::CheckPages() {
+  HV_ASSIGN_OR_RETURN(const std::string found, ReadText("PRAGMA quick_check(1)"));
+  if (found == "ok") return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      file(), " is damaged: ", found, ". Nothing was changed; restore a backup of the directory"));
+}
+
 absl::Status SqliteJournal::LoadState() {
-  const Statement secret(db_, "SELECT value FROM meta WHERE name = 'secret'");
-  if (sqlite3_step(secret.get()) != SQLITE_ROW) return Error("reading the secret of");
-  secret_ = std::string(Blob(secret.get(), 0));
+  HV_ASSIGN_OR_RETURN(secret_, ReadText("SELECT value FROM meta WHERE name = 'secret'"));
   const Statement last(db_, "SELECT seq, chain FROM events ORDER BY seq DESC LIMIT 1");
   const int step = sqlite3_step(last.get());
   if (step != SQLITE_ROW && step != SQLITE_DONE) return Error("reading");
+  last_chain_ = secret_;
   if (step == SQLITE_ROW) {
     last_seq_ = sqlite3_column_int64(last.get(), 0);
     last_chain_ = std::string(Blob(last.get(), 1));
@@ -180,6 +217,11 @@ absl::Status SqliteJournal::LoadState() {
 
 absl::Status SqliteJournal::Append(const std::vector<Event>& events) {
   if (events.empty()) return absl::OkStatus();
+  HV_RETURN_IF_ERROR(Write(events));
+  return Fold();
+}
+
+absl::Status SqliteJournal::Write(const std::vector<Event>& events) {
   const int64_t seq_before = last_seq_;
   const std::string chain_before = last_chain_;
   absl::Status status = Run("BEGIN IMMEDIATE");
@@ -188,12 +230,27 @@ absl::Status SqliteJournal::Append(const std::vector<Event>& events) {
   if (status.ok()) return status;
   last_seq_ = seq_before;
   last_chain_ = chain_before;
+  wal_leftovers_ = true;
   // SQLite may have rolled back by itself. If it has not and cannot, the disk's state is unknown.
   if (sqlite3_get_autocommit(db_) == 0) {
     const absl::Status rolled_back = Run("ROLLBACK");
     if (!rolled_back.ok()) return absl::InternalError(rolled_back.message());
   }
   return status;
+}
+
+// The events are on disk already, so a full disk is no failure here: a later call finds room. To
+// CheckWal() leftovers would look like damage, once newer frames have been written over some.
+absl::Status SqliteJournal::Fold() {
+  if (!wal_leftovers_ && wal_pages_ < kFoldAtPages) return absl::OkStatus();
+  const int mode = wal_leftovers_ ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+  if (sqlite3_wal_checkpoint_v2(db_, nullptr, mode, nullptr, nullptr) != SQLITE_OK) {
+    const absl::Status status = Error("folding the -wal into");
+    return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
+  }
+  wal_leftovers_ = false;
+  wal_pages_ = 0;
+  return absl::OkStatus();
 }
 
 absl::Status SqliteJournal::Insert(const Event& event) {
@@ -214,7 +271,7 @@ absl::Status SqliteJournal::Insert(const Event& event) {
 
 absl::Status SqliteJournal::Replay(absl::FunctionRef<void(const Event&)> apply) {
   const Statement select(db_, "SELECT seq, data, chain FROM events ORDER BY seq");
-  std::string chain;
+  std::string chain = secret_;
   int64_t seq = 0;
   int step = sqlite3_step(select.get());
   for (; step == SQLITE_ROW; step = sqlite3_step(select.get())) {
@@ -223,12 +280,16 @@ absl::Status SqliteJournal::Replay(absl::FunctionRef<void(const Event&)> apply) 
     chain = Chain(chain, seq, data);
     if (sqlite3_column_int64(select.get(), 0) != seq || chain != Blob(select.get(), 2)) {
       return absl::DataLossError(
-          absl::StrCat(directory_.path(), "/journal.db: event ", seq,
+          absl::StrCat(file(), ": event ", seq,
                        " is not the one that was written there (its checksum differs). Nothing was "
                        "changed; restore a backup of the data directory"));
     }
-    HV_ASSIGN_OR_RETURN(const Event event, DecodeEvent(data));
-    apply(event);
+    const absl::StatusOr<Event> event = DecodeEvent(data);
+    if (!event.ok()) {
+      return absl::Status(event.status().code(),
+                          absl::StrCat(file(), ": event ", seq, ": ", event.status().message()));
+    }
+    apply(*event);
   }
   return step == SQLITE_DONE ? absl::OkStatus() : Error("reading");
 }
@@ -244,21 +305,45 @@ absl::StatusOr<int64_t> SqliteJournal::ReadNumber(const char* sql) {
   return sqlite3_column_int64(statement.get(), 0);
 }
 
-absl::Status SqliteJournal::Error(const std::string& doing) {
-  const int code = sqlite3_errcode(db_);
-  const int system = sqlite3_system_errno(db_);
-  const std::string message =
-      absl::StrCat(directory_.path(), "/journal.db: ", doing, " failed: ", sqlite3_errmsg(db_),
-                   " (SQLite code ", sqlite3_extended_errcode(db_),
-                   system == 0 ? "" : absl::StrCat(", ", std::strerror(system)), ")");
-  const bool no_room = system == ENOSPC || system == EDQUOT || system == EFBIG;
-  const bool fsync_failed = sqlite3_extended_errcode(db_) == SQLITE_IOERR_FSYNC;
-  if ((code & 0xff) == SQLITE_FULL || (no_room && !fsync_failed)) {
-    return absl::ResourceExhaustedError(message);
+absl::StatusOr<std::string> SqliteJournal::ReadText(const char* sql) {
+  const Statement statement(db_, sql);
+  if (sqlite3_step(statement.get()) != SQLITE_ROW) return Error(sql);
+  return std::string(Blob(statement.get(), 0));
+}
+
+// The system's error behind SQLite's; 0 where there is none. SQLite keeps the last one, so that
+// with other codes it is of long ago.
+int SqliteJournal::SystemError(int extended_code) {
+  if (extended_code == SQLITE_IOERR_WRITE) {
+    // A commit writes to the -wal, and leaves what happened there with the file alone.
+    sqlite3_file* wal = nullptr;
+    int error = 0;
+    if (sqlite3_file_control(db_, nullptr, SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
+        wal != nullptr && wal->pMethods != nullptr &&
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
+        error != 0) {
+      return error;
+    }
   }
-  switch (code & 0xff) {
+  const int code = extended_code & 0xff;
+  return code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(db_) : 0;
+}
+
+absl::Status SqliteJournal::Error(const std::string& doing) {
+  const int extended = sqlite3_extended_errcode(db_);
+  const int code = extended & 0xff;
+  const int system = SystemError(extended);
+  const std::string message =
+      absl::StrCat(file(), ": ", doing, " failed: ", sqlite3_errmsg(db_), " (SQLite code ",
+                   extended, system == 0 ? "" : absl::StrCat(", ", std::strerror(system)), ")");
+  // No room for a sync is another matter: what was written before may be gone.
+  const bool no_room =
+      (extended == SQLITE_IOERR_WRITE || code == SQLITE_CANTOPEN) && IsNoRoom(system);
+  if (code == SQLITE_FULL || no_room) return absl::ResourceExhaustedError(message);
+  switch (code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_DONE:  // A row that must be there is not.
       return absl::DataLossError(message);
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:

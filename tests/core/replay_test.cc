@@ -1,0 +1,182 @@
+// Whole studies under faults from a seed: the rules hold at every event, the journal alone gives
+// the same state, and whatever happens every study ends.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "tests/support/dice.h"
+#include "tests/support/history_checker.h"
+#include "tests/support/matchers.h"
+#include "tests/support/scheduler_fixture.h"
+#include "tests/support/simulator.h"
+
+namespace halving {
+namespace {
+
+Limits RandomLimits(Dice& dice) {
+  Limits limits;
+  switch (dice.Between(0, 4)) {
+    case 0:
+      limits.max_evaluations = dice.Between(1, 50);
+      break;
+    case 1:
+      limits.max_total_epochs = dice.Between(1, 120);
+      break;
+    case 2:
+      limits.max_rounds = dice.Between(1, 3);
+      break;
+    case 3:
+      limits.max_wall_time = dice.Between(absl::Minutes(1), absl::Minutes(15));
+      break;
+    default:
+      limits.max_evaluations = dice.Between(20, 60);
+      limits.max_total_epochs = dice.Between(20, 150);
+      limits.target_error = 0.3 * dice.Unit();
+  }
+  return limits;
+}
+
+StudySpec RandomSpec(Dice& dice, const std::string& name) {
+  StudySpec spec = SmallSpec(RandomLimits(dice));
+  spec.name = name;
+  spec.seed = dice.Bits() | 1;
+  spec.initial_configs.assign(static_cast<size_t>(dice.Between(0, 3)), {{"x", 0.5}});
+  spec.halving.min_epochs = dice.Between(1, 3);
+  spec.halving.max_epochs = dice.Between(spec.halving.min_epochs, 10);
+  spec.halving.eta = dice.Between(2, 4);
+  spec.halving.prefactor = 0.5 + dice.Unit();
+  spec.max_attempts = static_cast<int32_t>(dice.Between(1, 4));
+  if (spec.halving.prefactor < 1) spec.halving.prefactor *= 2;  // One rung needs 1 at least.
+  if (dice.Chance(0.4)) spec.policy = PolicyKind::kHalvingPerRound;
+  return spec;
+}
+
+SimOptions RandomOptions(uint64_t seed) {
+  Dice dice(MixBits(seed, 0x6f7074));
+  SimOptions options = {.seed = seed, .faults = SimFaults::Rough()};
+  const int64_t studies = dice.Between(1, 3);
+  for (int64_t i = 1; i <= studies; ++i) {
+    options.studies.push_back(RandomSpec(dice, absl::StrCat("study", i)));
+  }
+  options.workers = static_cast<int>(dice.Between(1, 12));
+  options.extensions = static_cast<int>(dice.Between(0, 2));
+  return options;
+}
+
+std::string StateAfter(const std::vector<Event>& events) { return Replay(events).DebugString(); }
+
+class UnderFaults : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(UnderFaults, EveryStudyEndsAndEveryEventKeepsTheRules) {
+  SimOptions options = RandomOptions(GetParam());
+  HistoryChecker checker;
+  options.observer = [&checker](const Scheduler&, const std::vector<Event>& fresh) {
+    return checker.CheckAll(fresh);
+  };
+  const SimResult run = Simulate(options);
+  ASSERT_THAT(run.status, IsOk()) << "seed " << GetParam();
+  EXPECT_EQ(checker.DebugString(), run.final_state) << "seed " << GetParam();
+  EXPECT_EQ(StateAfter(run.events), run.final_state)
+      << "seed " << GetParam() << ": the durable events alone must do";
+}
+
+TEST_P(UnderFaults, AnyPrefixOfTheJournalGoesOnToTheEnd) {
+  const SimOptions options = RandomOptions(GetParam());
+  const SimResult run = Simulate(options);
+  ASSERT_THAT(run.status, IsOk()) << "seed " << GetParam();
+  Dice dice(GetParam());
+  for (int i = 0; i < 3; ++i) {
+    const size_t end =
+        run.ends[static_cast<size_t>(dice.Between(0, static_cast<int64_t>(run.ends.size()) - 1))];
+    SCOPED_TRACE(absl::StrCat("seed ", GetParam(), ", cut after event ", end));
+    HistoryChecker checker;
+    SimOptions rest = {.seed = GetParam() + 1, .workers = 2};
+    rest.history.assign(run.events.begin(), run.events.begin() + static_cast<std::ptrdiff_t>(end));
+    for (const Event& event : rest.history) {
+      if (!IsDurable(event)) continue;
+      ASSERT_THAT(checker.Check(event), IsOk());
+    }
+    rest.observer = [&checker](const Scheduler&, const std::vector<Event>& fresh) {
+      return checker.CheckAll(fresh);
+    };
+    const SimResult continued = Simulate(rest);
+    ASSERT_THAT(continued.status, IsOk());
+    EXPECT_EQ(checker.DebugString(), continued.final_state);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, UnderFaults, testing::Range<uint64_t>(1, 51));
+
+TEST(Replay, OfEveryPrefixGivesTheStateThatWasThere) {
+  SimOptions options = RandomOptions(7);
+  options.studies = {SmallSpec({.max_evaluations = 30})};
+  std::vector<std::string> states;
+  options.observer = [&states](const Scheduler& scheduler, const std::vector<Event>&) {
+    states.push_back(scheduler.DebugString());
+    return absl::OkStatus();
+  };
+  const SimResult run = Simulate(options);
+  ASSERT_THAT(run.status, IsOk());
+  ASSERT_GT(run.commands, 100) << "too short to prove anything";
+  ASSERT_GT(run.restarts, 0);
+  Scheduler replayed;
+  size_t applied = 0;
+  for (size_t i = 0; i < run.ends.size(); ++i) {
+    SCOPED_TRACE(absl::StrCat("seed 7, command ", i));
+    for (; applied < run.ends[i]; ++applied) {
+      if (IsDurable(run.events[applied])) replayed.Apply(run.events[applied]);
+    }
+    ASSERT_EQ(replayed.DebugString(), states[i]);
+  }
+}
+
+TEST(Simulator, GivesTheSameRunForTheSameSeedAndAnotherForAnother) {
+  const SimResult one = Simulate(RandomOptions(3));
+  const SimResult two = Simulate(RandomOptions(3));
+  EXPECT_EQ(one.final_state, two.final_state);
+  EXPECT_EQ(one.ends, two.ends);
+  EXPECT_EQ(one.virtual_time, two.virtual_time);
+  EXPECT_NE(one.final_state, Simulate(RandomOptions(4)).final_state);
+}
+
+// Counts all that happens under the rough faults, so that none of them falls asleep.
+TEST(Simulator, LetsEveryKindOfEventHappen) {
+  std::vector<int64_t> kinds(std::variant_size_v<Event>);
+  int64_t revived = 0;
+  int64_t restarts = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const SimResult run = Simulate(RandomOptions(seed));
+    restarts += run.restarts;
+    for (const Event& event : run.events) {
+      ++kinds[event.index()];
+      const auto* progressed = std::get_if<TrialProgressed>(&event);
+      revived += progressed != nullptr && progressed->revived ? 1 : 0;
+    }
+  }
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const bool deleted = i == Event(StudyDeleted{}).index();  // Nobody deletes here.
+    EXPECT_EQ(kinds[i] > 0, !deleted) << "event kind " << i;
+  }
+  EXPECT_GT(revived, 0);
+  EXPECT_GT(restarts, 0);
+}
+
+TEST(Simulator, KeepsManyWorkersBusyUntilTheLimitIsNear) {
+  SimOptions options = {.studies = {SmallSpec({.max_evaluations = 15 * 60})}, .workers = 100};
+  int64_t idle_asks = 0;
+  options.observer = [&idle_asks](const Scheduler& scheduler, const std::vector<Event>&) {
+    const Study& study = *scheduler.FindStudy("s");
+    const int64_t idle = 100 - static_cast<int64_t>(study.running().size());
+    // The reserve for a hundred trials is far below two hundred evaluations.
+    if (study.evaluations() > 100 && study.evaluations() < 15 * 60 - 200) idle_asks += idle;
+    return absl::OkStatus();
+  };
+  const SimResult run = Simulate(options);
+  ASSERT_THAT(run.status, IsOk());
+  // A worker is without a trial only between its report and its next ask.
+  EXPECT_LE(idle_asks, run.commands);
+}
+
+}  // namespace
+}  // namespace halving
