@@ -37,7 +37,7 @@ class AgentTest : public testing::Test {
   }
 
   void StartAgent(absl::Duration grace = absl::Seconds(10),
-                  std::string trainer = "exec " FAKE_TRAINER) {
+                  const std::string& trainer = "exec " FAKE_TRAINER) {
     thread_ = std::thread([this, grace, trainer] {
       absl::StatusOr<std::unique_ptr<CheckpointDir>> checkpoints =
           CheckpointDir::Open(checkpoint_dir());

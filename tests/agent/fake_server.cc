@@ -104,7 +104,7 @@ grpc::Status FakeServer::Suggest(grpc::ServerContext* context, const v1::Suggest
   MutexLock lock(&mu_);
   asks_.push_back(*request);
   if (on_suggest_ != nullptr) {
-    const grpc::Status status = on_suggest_(*request, static_cast<int>(asks_.size()) - 1, response);
+    grpc::Status status = on_suggest_(*request, static_cast<int>(asks_.size()) - 1, response);
     if (!status.ok() || response->ByteSizeLong() > 0) return status;
   }
   while (!TryAssign(*request, response)) {

@@ -23,7 +23,7 @@ namespace halving {
 // that the server has not acknowledged yet, and the newest checkpoint. A server that is away
 // delays reports, never the training.
 //
-// Thread-safe. Only the final report may follow Stop(), so that a Progress never races it.
+// Thread-safe. The final report is sent after Stop(), so that a Progress never races it.
 class Heartbeat {
  public:
   // Starts the thread. `client` is not owned.
