@@ -103,9 +103,9 @@ struct Assignment {
 struct Answer {
   StudyUid study = 0;                    // To commands that name a study.
   std::optional<Assignment> assignment;  // To Ask.
-  bool over = false;                     // To Ask: it had one, whose lease is over; to wait is vain.
-  bool duplicate = false;                // To Report: it was counted before.
-  bool stop = false;                     // To Progress: drop the trial, its study is over.
+  bool over = false;       // To Ask: it had one, whose lease is over; to wait is vain.
+  bool duplicate = false;  // To Report: it was counted before.
+  bool stop = false;       // To Progress: drop the trial, its study is over.
 };
 
 // Stands for the content of a final outcome; equal content gives equal digests, in every release.

@@ -113,16 +113,16 @@ std::optional<Event> Scheduler::NextHandOut(const Ask& ask, absl::Time now) cons
       continue;
     }
     const Trial& trial = *study.FindTrial(*next);
-    return TrialLeased{
-        .study = uid,
-        .trial = trial.id,
-        .attempt = trial.attempts + 1,
-        .worker = ask.worker,
-        .incarnation = ask.incarnation,
-        .request_id = ask.request_id,
-        .from_epoch = trial.ResumeEpoch(),
-        .checkpoint_id = trial.checkpoints.empty() ? "" : trial.checkpoints.back().id,
-        .time = now};
+    const Checkpoint resume = trial.ResumePoint(study.ladder().epochs(trial.rung));
+    return TrialLeased{.study = uid,
+                       .trial = trial.id,
+                       .attempt = trial.attempts + 1,
+                       .worker = ask.worker,
+                       .incarnation = ask.incarnation,
+                       .request_id = ask.request_id,
+                       .from_epoch = resume.epoch,
+                       .checkpoint_id = resume.id,
+                       .time = now};
   }
   return std::nullopt;
 }
@@ -196,8 +196,8 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideProgress(const Study& study
         absl::StrCat("worker id \"", trial.lease->worker,
                      "\" was taken over by a newer process; drop the work"));
   }
-  const bool new_checkpoint =
-      !progress.checkpoint_id.empty() && progress.checkpoint_epoch > trial.ResumeEpoch();
+  const bool new_checkpoint = study.IsNewCheckpoint(
+      trial, {.id = progress.checkpoint_id, .epoch = progress.checkpoint_epoch});
   if (revive || new_checkpoint || study.HasNews(trial, trial.attempts, progress.points)) {
     return Decision{
         .event = TrialProgressed{.study = study.uid(),

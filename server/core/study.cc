@@ -167,7 +167,7 @@ void Study::Apply(const TrialProgressed& event) {
   trial.lease->renewed = event.time;
   MergePoints(trial, event.attempt, event.points);
   if (!event.checkpoint_id.empty()) {
-    trial.checkpoints.push_back({event.checkpoint_id, event.checkpoint_epoch});
+    AddCheckpoint(trial, {.id = event.checkpoint_id, .epoch = event.checkpoint_epoch});
     Advance(trial, event.checkpoint_epoch);
   }
 }
@@ -191,7 +191,9 @@ void Study::Apply(const TrialReported& event) {
   ranking_.insert(RankOf(trial));
   trial.ended.push_back({event.attempt, event.digest});
   trial.lease.reset();
-  if (!event.checkpoint_id.empty()) trial.checkpoints.push_back({event.checkpoint_id, epochs});
+  if (!event.checkpoint_id.empty()) {
+    AddCheckpoint(trial, {.id = event.checkpoint_id, .epoch = epochs});
+  }
   ++evaluations_;
   const std::optional<double>& target = spec_.limits.target_error;
   if (target.has_value() && RankedError(event.error) <= *target) target_hit_ = trial.id;
@@ -312,6 +314,22 @@ void Study::MergePoints(Trial& trial, int32_t attempt, const std::vector<CurvePo
     }
     Advance(trial, point.epoch);
   }
+}
+
+bool Study::IsNewCheckpoint(const Trial& trial, const Checkpoint& checkpoint) const {
+  const auto same = [&](const Checkpoint& known) {
+    return known.id == checkpoint.id && known.epoch == checkpoint.epoch;
+  };
+  return !checkpoint.id.empty() &&
+         checkpoint.epoch > trial.ResumePoint(ladder_.epochs(trial.rung)).epoch &&
+         std::none_of(trial.checkpoints.begin(), trial.checkpoints.end(), same);
+}
+
+void Study::AddCheckpoint(Trial& trial, const Checkpoint& checkpoint) {
+  const auto after = [](int64_t epoch, const Checkpoint& known) { return epoch < known.epoch; };
+  trial.checkpoints.insert(
+      std::upper_bound(trial.checkpoints.begin(), trial.checkpoints.end(), checkpoint.epoch, after),
+      checkpoint);
 }
 
 void Study::ForgetCheckpoint(Trial& trial, const std::string& id) {

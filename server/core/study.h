@@ -63,6 +63,8 @@ class Study {
   TrialSampled NextSample() const;
   // Whether a point is new, or newer than the one kept for its epoch.
   bool HasNews(const Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points) const;
+  // Whether it is one, not known yet, and newer than what the trial would go on from now.
+  bool IsNewCheckpoint(const Trial& trial, const Checkpoint& checkpoint) const;
   // What the rules demand next, whoever asks: a level that closes, the end of the study.
   std::optional<Event> DueEvent(absl::Time now) const;
   Assignment Describe(const Trial& trial) const;
@@ -127,6 +129,7 @@ class Study {
   void TakeFailureBack(Trial& trial);
   void Advance(Trial& trial, int64_t epoch);
   void MergePoints(Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points);
+  void AddCheckpoint(Trial& trial, const Checkpoint& checkpoint);
   void ForgetCheckpoint(Trial& trial, const std::string& id);
   static RankKey RankOf(const Trial& trial);
   // What handing the trial out at `rung` is charged, if it is for the first time.

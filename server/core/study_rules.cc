@@ -9,7 +9,8 @@
 namespace halving {
 
 Cost Study::ChargeAt(const Trial& trial, int rung) const {
-  return {.evaluations = 1, .epochs = ladder_.epochs(rung) - trial.ResumeEpoch()};
+  const int64_t epochs = ladder_.epochs(rung);
+  return {.evaluations = 1, .epochs = epochs - trial.ResumePoint(epochs).epoch};
 }
 
 Cost Study::ChargeOf(const Trial& trial) const {

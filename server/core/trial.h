@@ -82,11 +82,18 @@ struct Trial {
   std::unique_ptr<Lease> lease;
   std::vector<RungResult> results;      // In order of rungs.
   std::vector<TrialPoint> curve;        // In order of epochs.
-  std::vector<Checkpoint> checkpoints;  // In order of epochs; the last one is resumed from.
+  std::vector<Checkpoint> checkpoints;  // In order of epochs.
   std::vector<EndedAttempt> ended;
   std::string failure;  // The last one, if any.
 
-  int64_t ResumeEpoch() const { return checkpoints.empty() ? 0 : checkpoints.back().epoch; }
+  // What an attempt that trains to `epochs` goes on from: the newest checkpoint below it, since one
+  // that stands there leaves nothing to train. With an empty id: from scratch.
+  Checkpoint ResumePoint(int64_t epochs) const {
+    for (auto at = checkpoints.rbegin(); at != checkpoints.rend(); ++at) {
+      if (at->epoch < epochs) return *at;
+    }
+    return {};
+  }
 };
 
 // Ranks errors: finite ones by size, all others behind them, alike.

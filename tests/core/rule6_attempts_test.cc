@@ -287,6 +287,19 @@ TEST(Rule6Incarnations, AWorkerThatWasForgottenStartsAgainAsItselfAlsoAfterARest
   EXPECT_TRUE(f.AskWith(ask).has_value()) << "it must not be taken for its own forerunner";
 }
 
+TEST(Rule6Incarnations, AForgottenForerunnerThatComesBackOwnsTheIdAlsoAfterARestart) {
+  SchedulerFixture f(SmallSpec(kTwoRounds));
+  f.Return(*f.AskWith({.worker = "w1", .incarnation = "one"}));
+  f.Return(*f.AskWith({.worker = "w1", .incarnation = "two"}));
+  f.AdvanceAndTick(absl::Hours(25));
+  ASSERT_EQ(f.scheduler().workers().Find("w1"), nullptr);
+  f.Return(*f.AskWith({.worker = "w1", .incarnation = "one"}));
+  f.Restart();
+  EXPECT_TRUE(f.AskWith({.worker = "w1", .incarnation = "one"}).has_value());
+  EXPECT_THAT(f.Execute(Ask{.worker = "w1", .request_id = "r", .incarnation = "two"}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("taken over")));
+}
+
 TEST(Rule6Incarnations, AnAskAfterTheClockWasSetBackOverARestartIsAnswered) {
   SchedulerFixture f(SmallSpec(kTwoRounds));
   const Ask ask = {.worker = "w1", .incarnation = "one"};

@@ -109,6 +109,51 @@ TEST(Rule8Resuming, ACheckpointSentAgainOrAnOlderOneChangesNothing) {
   EXPECT_EQ(f.Take("w1").checkpoint_id, "at6");
 }
 
+TEST(Rule8Resuming, ACheckpointAtTheEndOfTheRungIsNotResumedFromUntilTheNextRung) {
+  SchedulerFixture f(SmallSpec({.max_evaluations = 30}));
+  const Assignment a = AtTheSecondRung(f);  // From 2 to 4.
+  f.Progressed(a, {.checkpoint_id = "at3", .checkpoint_epoch = 3});
+  f.Progressed(a, {.checkpoint_id = "at4", .checkpoint_epoch = 4});
+  f.Fail(a);  // After the last checkpoint and before the result.
+  const Assignment again = f.Take("w1");
+  EXPECT_EQ(again.lease.trial, 1);
+  EXPECT_EQ(again.from_epoch, 3) << "there must be something left to train";
+  EXPECT_EQ(again.checkpoint_id, "at3");
+  f.Progressed(again, {.points = {{4, 0.5}}});
+  f.CompleteWithout(again, 0.5);
+  for (const Assignment& other : f.TakeMany(3)) f.Complete(other, 1);
+  const Assignment next = f.Take("w1");
+  EXPECT_EQ(next.lease.trial, 1);
+  EXPECT_EQ(next.from_epoch, 4);
+  EXPECT_EQ(next.checkpoint_id, "at4");
+}
+
+TEST(Rule8Resuming, CheckpointsOfALaterAttemptCountThoughAnEarlierOneWentFurther) {
+  SchedulerFixture f(SmallSpec({.max_evaluations = 30}));
+  const Assignment first = AtTheSecondRung(f);
+  f.Progressed(first, {.checkpoint_id = "first", .checkpoint_epoch = 4});
+  f.Fail(first);
+  const Assignment second = f.Take("w1");
+  ASSERT_EQ(second.from_epoch, 2);
+  f.Progressed(second, {.checkpoint_id = "second", .checkpoint_epoch = 3});
+  f.Fail(second);
+  EXPECT_EQ(f.Take("w1").checkpoint_id, "second");
+}
+
+TEST(Rule8Resuming, OneIdForEveryCheckpointOfATrialIsTheNewestOfThem) {
+  SchedulerFixture f(SmallSpec({.max_evaluations = 30}));
+  for (const Assignment& a : f.TakeMany(8)) f.Complete(a, a.lease.trial);
+  for (const Assignment& a : f.TakeMany(4)) f.Complete(a, a.lease.trial);
+  const Assignment a = f.Take("w1");  // From 4 to 8.
+  f.Progressed(a, {.checkpoint_id = "file", .checkpoint_epoch = 5});
+  f.Progressed(a, {.checkpoint_id = "file", .checkpoint_epoch = 7});
+  f.Fail(a);
+  const Assignment again = f.Take("w1");
+  EXPECT_EQ(again.from_epoch, 7);
+  f.Return(again, "file");
+  EXPECT_EQ(f.Take("w1").from_epoch, 4) << "it is forgotten altogether";
+}
+
 TEST(Rule8Resuming, AnUnusableCheckpointFallsBackToTheOlderOneAndThenToScratch) {
   SchedulerFixture f(SmallSpec({.max_evaluations = 30}));
   const Assignment first = AtTheSecondRung(f);

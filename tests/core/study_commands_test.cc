@@ -98,6 +98,8 @@ TEST(DeleteStudy, LeavesTheOthersAloneAndItsUidIsNeverUsedAgain) {
   f.Do(DeleteStudy{.name = "other"});
   f.Restart();
   EXPECT_EQ(f.Do(CreateStudy{.spec = other}).study, 3);
+  other.name = "third";
+  EXPECT_EQ(f.Do(CreateStudy{.spec = other}).study, 4);
   EXPECT_NE(f.scheduler().FindStudy("s"), nullptr);
 }
 

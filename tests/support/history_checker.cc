@@ -106,7 +106,7 @@ absl::Status HistoryChecker::CheckOne(const TrialLeased& event) {
   if (trial.errors.contains(trial.rung)) return Broken(who, " has a result at its rung already");
   if (event.attempt != trial.attempts + 1) return Broken(who, " follows ", trial.attempts);
   const int64_t epochs = study.ladder.epochs(trial.rung);
-  if (event.from_epoch < 0 || event.from_epoch > epochs) return Broken(who, " starts beyond");
+  if (event.from_epoch < 0 || event.from_epoch >= epochs) return Broken(who, " starts beyond");
   if (event.checkpoint_id.empty() != (event.from_epoch == 0)) {
     return Broken(who, " starts from ", event.from_epoch, " with \"", event.checkpoint_id, "\"");
   }

@@ -71,6 +71,7 @@ class Simulation {
   void TrainOneEpoch(SimWorker& worker);
   void EpochDone(SimWorker& worker);
   void ReportProgress(SimWorker& worker);
+  void FinishLate(SimWorker& worker);
   void ReportFinal(SimWorker& worker, const Outcome& outcome);
   Completed Result(const SimWorker& worker);
   bool MustDrop(const absl::StatusOr<Answer>& answer);
@@ -215,6 +216,9 @@ void Simulation::AskForWork(SimWorker& worker) {
 }
 
 void Simulation::Begin(SimWorker& worker, const Assignment& assignment) {
+  if (assignment.from_epoch >= assignment.to_epoch) {
+    return Stop(absl::InternalError("an assignment leaves nothing to train"));
+  }
   worker.job = assignment;
   worker.epoch = assignment.from_epoch;
   worker.unsent.clear();
@@ -250,7 +254,9 @@ void Simulation::EpochDone(SimWorker& worker) {
   ++worker.epoch;
   const auto& error = options_.error ? options_.error : DefaultError;
   worker.unsent.push_back({worker.epoch, error(*worker.job, worker.epoch)});
-  if (worker.epoch < worker.job->to_epoch) return ReportProgress(worker);
+  // Now and then a trainer has its last checkpoint sent before its result.
+  const bool last = worker.epoch == worker.job->to_epoch;
+  if (!last || dice_.Chance(options_.faults.crash)) return ReportProgress(worker);
   ReportFinal(worker, Result(worker));
 }
 
@@ -278,9 +284,16 @@ void Simulation::ReportProgress(SimWorker& worker) {
   Send(worker, Report{.lease = lease, .outcome = progress},
        [this, &worker](const absl::StatusOr<Answer>& answer) {
          if (MustDrop(answer)) return AskForWork(worker);
+         if (worker.epoch == worker.job->to_epoch) return FinishLate(worker);
          worker.unsent.clear();
          TrainOneEpoch(worker);
        });
+}
+
+// The last epoch is known, and its result either comes after it or is lost with the process.
+void Simulation::FinishLate(SimWorker& worker) {
+  if (dice_.Chance(0.5)) return ReportFinal(worker, Result(worker));
+  ReportFinal(worker, Failed{.reason = "killed at the end", .retryable = true});
 }
 
 void Simulation::ReportFinal(SimWorker& worker, const Outcome& outcome) {
