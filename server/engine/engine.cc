@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(Journal* journal, Clock* 
       journal->Replay([&engine](const Event& event) { engine->scheduler_.Apply(event); }));
   engine->now_ = clock->Now();
   engine->scheduler_.Recover(engine->now_);
-
+  engine->wake_ = engine->NextWake();
   return engine;
 }
 

@@ -195,7 +195,7 @@ TEST_F(EngineThreadsTest, AfterARestartALeaseEndsThoughNobodyCalls) {
   create.spec.lease = absl::Seconds(1);
   engine_->Post(create, Count(0));
   engine_->PostAsk({.worker = "a", .request_id = "r"}, absl::ZeroDuration(), nullptr, Count(1));
-  engine_->Stop();
+  engine_->RunOnce();
   engine_ = *Engine::Create(&journal_, &clock_);
   Gate ended;
   journal_.OnAppend([&ended](const std::vector<Event>& events) {
