@@ -95,13 +95,17 @@ static absl::StatusOr<NamedConfig> FromProto(const google::protobuf::Struct& fro
 static absl::StatusOr<PolicyKind> FromProto(v1::Policy from) {
   if (from == v1::POLICY_UNSPECIFIED) return PolicyKind::kHalving;
   if (v1::Policy_IsValid(from)) return static_cast<PolicyKind>(from);
-  return Invalid("halving.policy is ", static_cast<int>(from), ", which is none that is known");
+  return Invalid("halving.policy is ", static_cast<int>(from),
+                 "; it must be 0 (unset: POLICY_HALVING) to ", v1::Policy_MAX, " (",
+                 v1::Policy_Name(v1::Policy_MAX), ")");
 }
 
 static absl::StatusOr<SearcherKind> FromProto(v1::Searcher from) {
   if (from == v1::SEARCHER_UNSPECIFIED) return SearcherKind::kRandom;
   if (v1::Searcher_IsValid(from)) return static_cast<SearcherKind>(from);
-  return Invalid("searcher is ", static_cast<int>(from), ", which is none that is known");
+  return Invalid("searcher is ", static_cast<int>(from),
+                 "; it must be 0 (unset: SEARCHER_RANDOM) to ", v1::Searcher_MAX, " (",
+                 v1::Searcher_Name(v1::Searcher_MAX), ")");
 }
 
 // The journal writes nanoseconds in 64 bits.

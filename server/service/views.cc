@@ -1,6 +1,7 @@
 #include "server/service/views.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -191,12 +192,15 @@ absl::Status ListWorkers(const Scheduler& scheduler, absl::Time now,
                          const v1::ListWorkersRequest& request, v1::ListWorkersResponse* to) {
   HV_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
   const auto& workers = scheduler.workers().all();
+  size_t bytes = 0;
   for (auto at = workers.upper_bound(request.page_token()); at != workers.end(); ++at) {
-    if (to->workers_size() == page_size) {
-      to->set_next_page_token(to->workers(page_size - 1).worker_id());
+    if (to->workers_size() == page_size || bytes >= kMaxPageBytes) {
+      to->set_next_page_token(std::prev(at)->first);
       break;
     }
-    ShowWorker(scheduler, at->first, at->second, now, to->add_workers());
+    v1::Worker* shown = to->add_workers();
+    ShowWorker(scheduler, at->first, at->second, now, shown);
+    bytes += shown->ByteSizeLong();
   }
   return absl::OkStatus();
 }

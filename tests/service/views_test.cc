@@ -1,0 +1,341 @@
+// What people see: pages that cover everything once, and studies in which nothing has happened yet.
+#include "server/service/views.h"
+
+#include <cmath>
+#include <limits>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/service/translate.h"
+#include "tests/service/messages.h"
+#include "tests/support/matchers.h"
+
+namespace halving {
+namespace {
+
+using absl::StatusCode;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::ElementsAreArray;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::UnorderedElementsAreArray;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// A scheduler with one worker.
+class ViewsTest : public testing::Test {
+ protected:
+  Answer Do(const Command& command) {
+    std::vector<Event> events;
+    absl::StatusOr<Answer> answer = scheduler_.Execute(command, now_, &events);
+    EXPECT_THAT(answer, IsOk());
+    return answer.ok() ? *std::move(answer) : Answer{};
+  }
+  void Create(const v1::StudySpec& spec) {
+    const absl::StatusOr<StudySpec> read = FromProto(spec);
+    ASSERT_THAT(read, IsOk());
+    Do(CreateStudy{.spec = *read, .fallback_seed = 7});
+  }
+  Assignment Take() {
+    const Answer answer = Do(Ask{.worker = "w", .request_id = absl::StrCat(++asks_)});
+    EXPECT_TRUE(answer.assignment.has_value());
+    return answer.assignment.value_or(Assignment{});
+  }
+  void Finish(double error, Metrics metrics = {}) {
+    Do(Report{.lease = Take().lease,
+              .outcome = Completed{.error = error, .metrics = std::move(metrics)}});
+  }
+  const Study& study() const { return *scheduler_.FindStudy("s"); }
+
+  // Page after page, each within its size, until there is no other.
+  std::vector<int64_t> AllPages(v1::ListTrialsRequest request) {
+    std::vector<int64_t> ids;
+    do {
+      v1::ListTrialsResponse response;
+      EXPECT_THAT(ListTrials(study(), request, &response), IsOk());
+      EXPECT_LE(response.trials_size(), request.page_size() == 0 ? 100 : request.page_size());
+      for (const v1::Trial& trial : response.trials()) ids.push_back(trial.id());
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty());
+    return ids;
+  }
+
+  Scheduler scheduler_;
+  absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
+  int asks_ = 0;
+};
+
+// ---- trials by id and by error
+
+// 25 trials: results with ties, NaN and infinities, failures, and some that still run.
+class TrialPagesTest : public ViewsTest {
+ protected:
+  void SetUp() override {
+    Create(FlatSpec("s", 25));
+    for (const double error : {0.5, 0.1, 0.5, kNan, 0.3, HUGE_VAL, 0.1, 0.2, 0.5, -HUGE_VAL}) {
+      Finish(error);
+    }
+    for (int i = 0; i < 5; ++i) {
+      Do(Report{.lease = Take().lease, .outcome = Failed{.reason = "r", .retryable = false}});
+    }
+    for (int i = 0; i < 4; ++i) Take();
+  }
+};
+
+TEST_F(TrialPagesTest, ByIdCoverEachTrialOnce) {
+  std::vector<int64_t> all(19);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i) + 1;
+  for (const int size : {0, 1, 2, 7, 18, 19, 20, 1000}) {
+    v1::ListTrialsRequest request;
+    request.set_page_size(size);
+    EXPECT_THAT(AllPages(request), ElementsAreArray(all)) << "pages of " << size;
+  }
+}
+
+TEST_F(TrialPagesTest, ByErrorCoverEachTrialOnceBestFirst) {
+  v1::ListTrialsRequest request;
+  request.set_by_error(true);
+  const std::vector<int64_t> all = AllPages(request);
+  ASSERT_THAT(all, SizeIs(19));
+  EXPECT_EQ(std::set<int64_t>(all.begin(), all.end()).size(), 19u);
+  EXPECT_THAT(std::vector<int64_t>(all.begin(), all.begin() + 7), ElementsAre(2, 7, 8, 5, 1, 3, 9));
+  EXPECT_THAT(std::vector<int64_t>(all.begin() + 7, all.begin() + 10),
+              UnorderedElementsAreArray({4, 6, 10}));
+  for (const int size : {1, 2, 7, 18, 19, 20, 1000}) {
+    request.set_page_size(size);
+    EXPECT_THAT(AllPages(request), ElementsAreArray(all)) << "pages of " << size;
+  }
+}
+
+TEST_F(TrialPagesTest, OfSomeStatesCoverThoseOnce) {
+  for (const bool by_error : {false, true}) {
+    for (const int size : {1, 2, 3, 1000}) {
+      auto request =
+          Parse<v1::ListTrialsRequest>("states: TRIAL_STATE_FAILED states: TRIAL_STATE_RUNNING");
+      request.set_by_error(by_error);
+      request.set_page_size(size);
+      EXPECT_THAT(AllPages(request),
+                  UnorderedElementsAreArray({11, 12, 13, 14, 15, 16, 17, 18, 19}))
+          << "pages of " << size << ", by error: " << by_error;
+    }
+  }
+}
+
+TEST_F(TrialPagesTest, OfAStateThatNoTrialIsInAreEmpty) {
+  EXPECT_THAT(AllPages(Parse<v1::ListTrialsRequest>("states: TRIAL_STATE_WAITING")), IsEmpty());
+}
+
+TEST_F(TrialPagesTest, RefuseSizesOutOfBounds) {
+  for (const int size : {-1, 1001}) {
+    v1::ListTrialsRequest request;
+    request.set_page_size(size);
+    v1::ListTrialsResponse response;
+    EXPECT_THAT(ListTrials(study(), request, &response),
+                StatusIs(StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr(absl::StrCat("page_size is ", size)), HasSubstr("1000"))));
+  }
+}
+
+TEST_F(TrialPagesTest, RefuseTokensThatAreNoneOfTheirs) {
+  for (const bool by_error : {false, true}) {
+    for (const std::string token :
+         {"x", "-1", "1.5", "26", "9223372036854775807", "99999999999999999999", "e.", "e.1.2",
+          "e.1.2.3.4", "e.x.2.3", "e.0.9221120237041090560.3"}) {
+      v1::ListTrialsRequest request;
+      request.set_page_token(token);
+      request.set_by_error(by_error);
+      v1::ListTrialsResponse response;
+      EXPECT_THAT(ListTrials(study(), request, &response),
+                  StatusIs(StatusCode::kInvalidArgument, HasSubstr("next_page_token")))
+          << token << ", by error: " << by_error;
+    }
+  }
+}
+
+TEST_F(TrialPagesTest, RefuseTheTokensOfTheOtherOrder) {
+  v1::ListTrialsRequest request;
+  request.set_page_size(3);
+  for (const bool by_error : {false, true}) {
+    request.set_by_error(by_error);
+    request.clear_page_token();
+    v1::ListTrialsResponse response;
+    ASSERT_THAT(ListTrials(study(), request, &response), IsOk());
+    request.set_by_error(!by_error);
+    request.set_page_token(response.next_page_token());
+    EXPECT_THAT(ListTrials(study(), request, &response), StatusIs(StatusCode::kInvalidArgument));
+  }
+}
+
+// A client takes no message above 4 MiB.
+TEST_F(ViewsTest, APageOfLargeTrialsEndsEarlyAndGoesOn) {
+  Create(FlatSpec("s", 120));
+  Metrics metrics;
+  for (int i = 0; i < 64; ++i) metrics.emplace_back(absl::StrCat(std::string(250, 'm'), i), i);
+  for (int i = 0; i < 110; ++i) Finish(0.5, metrics);
+  for (const bool by_error : {false, true}) {
+    v1::ListTrialsRequest request;
+    request.set_page_size(1000);
+    request.set_by_error(by_error);
+    v1::ListTrialsResponse response;
+    ASSERT_THAT(ListTrials(study(), request, &response), IsOk());
+    EXPECT_LT(response.ByteSizeLong(), 2u << 20);
+    EXPECT_THAT(response.next_page_token(), testing::Not(IsEmpty()));
+    EXPECT_THAT(AllPages(request), SizeIs(110));
+  }
+}
+
+// ---- studies and workers
+
+TEST_F(ViewsTest, PagesOfStudiesCoverEachOnceOldestFirst) {
+  for (int i = 0; i < 9; ++i) Create(FlatSpec(absl::StrCat("s", i), 1));
+  for (const int size : {0, 1, 4, 9, 10}) {
+    std::vector<std::string> names;
+    v1::ListStudiesRequest request;
+    request.set_page_size(size);
+    do {
+      v1::ListStudiesResponse response;
+      ASSERT_THAT(ListStudies(scheduler_, request, &response), IsOk());
+      for (const v1::Study& study : response.studies()) names.push_back(study.spec().name());
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty());
+    EXPECT_THAT(names, ElementsAre("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8")) << size;
+  }
+}
+
+TEST_F(ViewsTest, APageOfLargeStudiesEndsEarlyAndGoesOn) {
+  for (int i = 0; i < 6; ++i) {
+    v1::StudySpec spec = FlatSpec(absl::StrCat("s", i), 1);
+    (*spec.mutable_objective_options()->mutable_fields())["note"].set_string_value(
+        std::string(800'000, 'x'));
+    Create(spec);
+  }
+  v1::ListStudiesRequest request;
+  int studies = 0;
+  do {
+    v1::ListStudiesResponse response;
+    ASSERT_THAT(ListStudies(scheduler_, request, &response), IsOk());
+    EXPECT_LT(response.ByteSizeLong(), 2u << 20);
+    studies += response.studies_size();
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(studies, 6);
+}
+
+TEST_F(ViewsTest, PagesOfWorkersCoverEachOnce) {
+  for (int i = 0; i < 9; ++i) Do(Ask{.worker = absl::StrCat("w", i), .request_id = "r"});
+  for (const int size : {0, 1, 4, 9, 10}) {
+    std::vector<std::string> names;
+    v1::ListWorkersRequest request;
+    request.set_page_size(size);
+    do {
+      v1::ListWorkersResponse response;
+      ASSERT_THAT(ListWorkers(scheduler_, now_, request, &response), IsOk());
+      for (const v1::Worker& worker : response.workers()) names.push_back(worker.worker_id());
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty());
+    EXPECT_THAT(names, ElementsAre("w0", "w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8")) << size;
+  }
+}
+
+TEST_F(ViewsTest, AWorkerShowsWhatItHoldsOrSinceWhenItIsIdle) {
+  Create(FlatSpec("s", 2));
+  Finish(0.5);
+  now_ += absl::Seconds(5);
+  v1::ListWorkersResponse idle;
+  ASSERT_THAT(ListWorkers(scheduler_, now_, {}, &idle), IsOk());
+  ASSERT_THAT(idle.workers(), SizeIs(1));
+  EXPECT_EQ(idle.workers(0).idle_for().seconds(), 5);
+  EXPECT_EQ(idle.workers(0).last_seen().seconds(), 5);
+  EXPECT_EQ(idle.workers(0).trials_finished(), 1);
+  Take();
+  v1::ListWorkersResponse busy;
+  ASSERT_THAT(ListWorkers(scheduler_, now_, {}, &busy), IsOk());
+  EXPECT_FALSE(busy.workers(0).has_idle_for());
+  EXPECT_EQ(busy.workers(0).study(), "s");
+  EXPECT_EQ(busy.workers(0).trial_id(), 2);
+}
+
+// ---- a study in which nothing has happened
+
+TEST_F(ViewsTest, AnEmptyServerHasEmptyLists) {
+  v1::ListStudiesResponse studies;
+  v1::ListWorkersResponse workers;
+  EXPECT_THAT(ListStudies(scheduler_, {}, &studies), IsOk());
+  EXPECT_THAT(ListWorkers(scheduler_, now_, {}, &workers), IsOk());
+  EXPECT_EQ(studies.ByteSizeLong() + workers.ByteSizeLong(), 0u);
+}
+
+TEST_F(ViewsTest, ANewStudyShowsItsRungsAndThatNobodyServesIt) {
+  v1::StudySpec spec = FlatSpec("s", 30);
+  spec.mutable_halving()->set_max_epochs(4);
+  Create(spec);
+  v1::StudyStatus status;
+  ShowStatus(scheduler_, study(), now_, &status);
+  EXPECT_FALSE(status.has_best());
+  EXPECT_EQ(status.utilisation(), 0);
+  EXPECT_EQ(status.progress(), 0);
+  ASSERT_THAT(status.rungs(), SizeIs(3));
+  for (const v1::RungStatus& rung : status.rungs()) {
+    EXPECT_GT(rung.size(), 0);
+    EXPECT_FALSE(rung.has_best_error());
+    EXPECT_FALSE(rung.has_median_error());
+  }
+  ASSERT_THAT(status.notes(), SizeIs(1));
+  EXPECT_THAT(status.notes(0), HasSubstr("no worker that serves the objective \"lenet\""));
+  v1::ListTrialsResponse trials;
+  EXPECT_THAT(ListTrials(study(), {}, &trials), IsOk());
+  EXPECT_EQ(trials.ByteSizeLong(), 0u);
+}
+
+TEST_F(ViewsTest, AStudyOfDivergedTrialsOnlyHasNoBest) {
+  Create(FlatSpec("s", 2));
+  Finish(kNan);
+  Finish(HUGE_VAL);
+  v1::StudyStatus status;
+  ShowStatus(scheduler_, study(), now_, &status);
+  EXPECT_FALSE(status.has_best());
+  ASSERT_THAT(status.rungs(), SizeIs(1));
+  EXPECT_EQ(status.rungs(0).reported(), 2);
+  EXPECT_FALSE(status.rungs(0).has_best_error());
+  EXPECT_FALSE(status.rungs(0).has_median_error());
+}
+
+TEST_F(ViewsTest, AStatusShowsTheMedianOfEvenAndOddCounts) {
+  Create(FlatSpec("s", 5));
+  const auto median = [this] {
+    v1::StudyStatus status;
+    ShowStatus(scheduler_, study(), now_, &status);
+    return status.rungs(0).median_error();
+  };
+  Finish(0.4);
+  EXPECT_DOUBLE_EQ(median(), 0.4);
+  Finish(0.1);
+  EXPECT_DOUBLE_EQ(median(), 0.25);
+  Finish(0.2);
+  EXPECT_DOUBLE_EQ(median(), 0.2);
+  Finish(0.3);
+  EXPECT_DOUBLE_EQ(median(), 0.25);
+}
+
+TEST_F(ViewsTest, AStatusNotesThatAllErrorsAreEqual) {
+  Create(FlatSpec("s", 9));
+  Take();  // So that it goes on running.
+  for (int i = 0; i < 4; ++i) Finish(0.9);
+  v1::StudyStatus status;
+  ShowStatus(scheduler_, study(), now_, &status);
+  ASSERT_THAT(status.notes(), SizeIs(1));
+  EXPECT_THAT(status.notes(0), HasSubstr("all 4 errors at 1 epochs are 0.9"));
+  Finish(0.8);
+  v1::StudyStatus after;
+  ShowStatus(scheduler_, study(), now_, &after);
+  EXPECT_THAT(after.notes(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace halving
