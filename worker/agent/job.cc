@@ -15,8 +15,8 @@ namespace halving {
 namespace {
 
 constexpr size_t kMaxReasonBytes = 16'384;
-// A report may have 4 MiB in all.
-constexpr size_t kMaxPointsInReport = 100'000;
+// The server takes no more in one message.
+constexpr size_t kMaxPointsInReport = 10'000;
 
 absl::Status CheckAssignment(const v1::Assignment& assignment) {
   if (assignment.from_epoch() < 0 || assignment.to_epoch() <= assignment.from_epoch()) {
