@@ -8,61 +8,12 @@
 #include "tests/support/dice.h"
 #include "tests/support/history_checker.h"
 #include "tests/support/matchers.h"
+#include "tests/support/random_studies.h"
 #include "tests/support/scheduler_fixture.h"
 #include "tests/support/simulator.h"
 
 namespace halving {
 namespace {
-
-Limits RandomLimits(Dice& dice) {
-  Limits limits;
-  switch (dice.Between(0, 4)) {
-    case 0:
-      limits.max_evaluations = dice.Between(1, 50);
-      break;
-    case 1:
-      limits.max_total_epochs = dice.Between(1, 120);
-      break;
-    case 2:
-      limits.max_rounds = dice.Between(1, 3);
-      break;
-    case 3:
-      limits.max_wall_time = dice.Between(absl::Minutes(1), absl::Minutes(15));
-      break;
-    default:
-      limits.max_evaluations = dice.Between(20, 60);
-      limits.max_total_epochs = dice.Between(20, 150);
-      limits.target_error = 0.3 * dice.Unit();
-  }
-  return limits;
-}
-
-StudySpec RandomSpec(Dice& dice, const std::string& name) {
-  StudySpec spec = SmallSpec(RandomLimits(dice));
-  spec.name = name;
-  spec.seed = dice.Bits() | 1;
-  spec.initial_configs.assign(static_cast<size_t>(dice.Between(0, 3)), {{"x", 0.5}});
-  spec.halving.min_epochs = dice.Between(1, 3);
-  spec.halving.max_epochs = dice.Between(spec.halving.min_epochs, 10);
-  spec.halving.eta = dice.Between(2, 4);
-  spec.halving.prefactor = 0.5 + dice.Unit();
-  spec.max_attempts = static_cast<int32_t>(dice.Between(1, 4));
-  if (spec.halving.prefactor < 1) spec.halving.prefactor *= 2;  // One rung needs 1 at least.
-  if (dice.Chance(0.4)) spec.policy = PolicyKind::kHalvingPerRound;
-  return spec;
-}
-
-SimOptions RandomOptions(uint64_t seed) {
-  Dice dice(MixBits(seed, 0x6f7074));
-  SimOptions options = {.seed = seed, .faults = SimFaults::Rough()};
-  const int64_t studies = dice.Between(1, 3);
-  for (int64_t i = 1; i <= studies; ++i) {
-    options.studies.push_back(RandomSpec(dice, absl::StrCat("study", i)));
-  }
-  options.workers = static_cast<int>(dice.Between(1, 12));
-  options.extensions = static_cast<int>(dice.Between(0, 2));
-  return options;
-}
 
 std::string StateAfter(const std::vector<Event>& events) { return Replay(events).DebugString(); }
 
@@ -145,9 +96,13 @@ TEST(Simulator, LetsEveryKindOfEventHappen) {
   std::vector<int64_t> kinds(std::variant_size_v<Event>);
   int64_t revived = 0;
   int64_t restarts = 0;
+  int64_t freezes = 0;
+  int64_t acknowledged = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     const SimResult run = Simulate(RandomOptions(seed));
     restarts += run.restarts;
+    freezes += run.freezes;
+    acknowledged += run.acknowledged;
     for (const Event& event : run.events) {
       ++kinds[event.index()];
       const auto* progressed = std::get_if<TrialProgressed>(&event);
@@ -160,6 +115,29 @@ TEST(Simulator, LetsEveryKindOfEventHappen) {
   }
   EXPECT_GT(revived, 0);
   EXPECT_GT(restarts, 0);
+  EXPECT_GT(freezes, 0);
+  EXPECT_GT(acknowledged, 0);
+}
+
+TEST(Simulator, EveryStudyOfThousandsOfWorkersEndsUnderFaults) {
+  SimOptions options = {.seed = 11,
+                        .studies = {SmallSpec({.max_evaluations = 15 * 400})},
+                        .workers = 2000,
+                        .faults = SimFaults::Rough()};
+  // Of each message, of which there are many; and a restart replays all that came before.
+  for (double* fault : {&options.faults.restart, &options.faults.lose_commit,
+                        &options.faults.freeze, &options.faults.fill_disk}) {
+    *fault /= 2000;
+  }
+  HistoryChecker checker(HistoryChecker::Depth::kEventsOnly);
+  options.observer = [&checker](const Scheduler&, const std::vector<Event>& fresh) {
+    return checker.CheckAll(fresh);
+  };
+  const SimResult run = Simulate(options);
+  ASSERT_THAT(run.status, IsOk());
+  EXPECT_GT(run.acknowledged, 5000);
+  EXPECT_GT(run.restarts + run.freezes, 0);
+  EXPECT_EQ(checker.DebugString(), run.final_state);
 }
 
 TEST(Simulator, KeepsManyWorkersBusyUntilTheLimitIsNear) {

@@ -26,6 +26,11 @@ namespace halving {
 // Thread-compatible.
 class HistoryChecker {
  public:
+  // Whether the shadow's own invariants, which cost as much as the whole state, are looked at after
+  // every event, or only the events.
+  enum class Depth { kInvariants, kEventsOnly };
+  explicit HistoryChecker(Depth depth = Depth::kInvariants) : depth_(depth) {}
+
   // INTERNAL, saying what the event broke.
   absl::Status Check(const Event& event);
   absl::Status CheckAll(const std::vector<Event>& events);
@@ -74,6 +79,7 @@ class HistoryChecker {
   std::pair<int64_t, int64_t> Promotions(const StudyRecord& study, const RungClosed& event,
                                          int64_t outcomes, int64_t finite) const;
 
+  const Depth depth_;
   absl::btree_map<StudyUid, StudyRecord> studies_;
   Scheduler shadow_;
 };

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/strings/str_cat.h"
 #include "tests/support/dice.h"
 
@@ -57,7 +59,12 @@ class Simulation {
 
   // ---- the network and the server
   absl::StatusOr<Answer> Execute(const Command& command);
-  void RestartServer();
+  // The server dies; `lost` events at the end had not reached the disk.
+  void RestartServer(size_t lost = 0);
+  void LoseCommit(const Command& command);
+  // Nothing is carried out until it is over.
+  void Freeze();
+  bool IsFrozen() const { return now_ < frozen_until_; }
   // Delivers the command once at least, and then calls `then` with an answer.
   void Send(SimWorker& worker, const Command& command, const Then& then);
   void Stop(const absl::Status& status) {
@@ -75,6 +82,8 @@ class Simulation {
   void ReportFinal(SimWorker& worker, const Outcome& outcome);
   Completed Result(const SimWorker& worker);
   bool MustDrop(const absl::StatusOr<Answer>& answer);
+  // Every result that a worker knows to be counted must be in the journal.
+  void CheckAcknowledged();
 
   // ---- people
   void People();
@@ -89,6 +98,8 @@ class Simulation {
   int64_t planned_ = 0;
   std::vector<SimWorker> workers_;
   absl::btree_map<StudyUid, int> extended_;
+  absl::Time frozen_until_ = absl::InfinitePast();
+  absl::btree_set<std::tuple<StudyUid, TrialId, int32_t>> acknowledged_;
   SimResult result_;
 };
 
@@ -118,7 +129,7 @@ SimResult Simulation::Run() {
   }
   After(kPeopleLookEvery, [this] { People(); });
   while (result_.status.ok() && !IsOver()) {
-    const absl::Time due = std::max(now_, scheduler_.NextDue());
+    const absl::Time due = std::max({now_, scheduler_.NextDue(), frozen_until_});
     if (now_ - start_ > options_.time_limit) {
       Stop(absl::DeadlineExceededError("a study hangs:\n" + scheduler_.DebugString()));
     } else if (due < actions_.begin()->first.first) {
@@ -132,6 +143,7 @@ SimResult Simulation::Run() {
       action();
     }
   }
+  CheckAcknowledged();
   result_.final_state = scheduler_.DebugString();
   result_.virtual_time = now_ - start_;
   return std::move(result_);
@@ -165,12 +177,12 @@ absl::StatusOr<Answer> Simulation::Execute(const Command& command) {
   return answer;
 }
 
-void Simulation::RestartServer() {
+void Simulation::RestartServer(size_t lost) {
   Scheduler fresh;
   for (const Event& event : result_.events) {
     if (IsDurable(event)) fresh.Apply(event);
   }
-  if (fresh.DebugString() != scheduler_.DebugString()) {
+  if (lost == 0 && fresh.DebugString() != scheduler_.DebugString()) {
     Stop(absl::InternalError(absl::StrCat("the journal gives\n", fresh.DebugString(), "\nafter\n",
                                           scheduler_.DebugString())));
   }
@@ -180,17 +192,41 @@ void Simulation::RestartServer() {
   ++result_.restarts;
 }
 
+// What was decided dies with the process, and nobody has been told.
+void Simulation::LoseCommit(const Command& command) {
+  std::vector<Event> lost;
+  (void)scheduler_.Execute(command, now_, &lost);
+  RestartServer(lost.size());
+}
+
+void Simulation::Freeze() {
+  const absl::Duration pause = dice_.Between(absl::ZeroDuration(), absl::Minutes(3));
+  frozen_until_ = now_ + pause;
+  ++result_.freezes;
+  At(frozen_until_, [this, pause] { (void)Execute(Tick{.paused_for = pause}); });
+}
+
 void Simulation::Send(SimWorker& worker, const Command& command, const Then& then) {
   const SimFaults& faults = options_.faults;
   const auto again = [this, &worker, command, then] { Send(worker, command, then); };
-  if (dice_.Chance(faults.lose_request)) return Later(worker, kRetryAfter, again);
+  if (dice_.Chance(faults.lose_request) || IsFrozen()) return Later(worker, kRetryAfter, again);
+  if (dice_.Chance(faults.lose_commit)) {
+    LoseCommit(command);
+    return Later(worker, kRetryAfter, again);
+  }
   const absl::StatusOr<Answer> answer = Execute(command);
   if (dice_.Chance(faults.repeat)) {
     // Nobody waits for its answer, and its sender may be gone.
-    After(dice_.Between(absl::ZeroDuration(), absl::Minutes(3)),
-          [this, command] { (void)Execute(command); });
+    After(dice_.Between(absl::ZeroDuration(), absl::Minutes(3)), [this, command] {
+      if (!IsFrozen()) (void)Execute(command);
+    });
   }
   if (dice_.Chance(faults.restart)) RestartServer();
+  if (dice_.Chance(faults.fill_disk)) {
+    Freeze();
+    return Later(worker, kRetryAfter, again);
+  }
+  if (dice_.Chance(faults.freeze)) Freeze();
   if (dice_.Chance(faults.lose_answer)) return Later(worker, kRetryAfter, again);
   then(answer);
 }
@@ -299,7 +335,10 @@ void Simulation::FinishLate(SimWorker& worker) {
 void Simulation::ReportFinal(SimWorker& worker, const Outcome& outcome) {
   Send(worker, Report{.lease = worker.job->lease, .outcome = outcome},
        [this, &worker, outcome](const absl::StatusOr<Answer>& answer) {
-         MustDrop(answer);
+         if (!MustDrop(answer) && std::holds_alternative<Completed>(outcome)) {
+           const LeaseKey& lease = worker.job->lease;
+           acknowledged_.insert({lease.study, lease.trial, lease.attempt});
+         }
          if (std::holds_alternative<Returned>(outcome)) return StartWorker(worker);
          AskForWork(worker);
        });
@@ -312,9 +351,24 @@ bool Simulation::MustDrop(const absl::StatusOr<Answer>& answer) {
   return true;
 }
 
+void Simulation::CheckAcknowledged() {
+  result_.acknowledged = static_cast<int64_t>(acknowledged_.size());
+  for (const Event& event : result_.events) {
+    const auto* reported = std::get_if<TrialReported>(&event);
+    if (reported == nullptr) continue;
+    acknowledged_.erase({reported->study, reported->trial, reported->attempt});
+  }
+  if (acknowledged_.empty()) return;
+  const auto [study, trial, attempt] = *acknowledged_.begin();
+  Stop(absl::DataLossError(absl::StrCat("the result of study ", study, " trial ", trial,
+                                        " attempt ", attempt, " was acknowledged and is lost")));
+}
+
 // ---- people
 
 void Simulation::People() {
+  // Whoever calls a server that stands still calls it again.
+  if (IsFrozen()) return At(frozen_until_ + kRetryAfter, [this] { People(); });
   std::vector<StudyUid> uids;
   for (const auto& [uid, study] : scheduler_.studies()) uids.push_back(uid);
   for (const StudyUid uid : uids) {
@@ -349,6 +403,9 @@ SimFaults SimFaults::Rough() {
           .lose_answer = 0.05,
           .repeat = 0.05,
           .restart = 0.01,
+          .lose_commit = 0.01,
+          .freeze = 0.005,
+          .fill_disk = 0.005,
           .stall = 0.08,
           .crash = 0.03,
           .leave = 0.03,

@@ -24,6 +24,10 @@ struct SimFaults {
   double lose_answer = 0;   // As before, but the server has carried it out.
   double repeat = 0;        // A copy comes in again, up to three leases later.
   double restart = 0;       // The server dies after it, and starts again from its journal.
+  double lose_commit = 0;   // The server dies before what it decided was on disk.
+  double freeze = 0;        // The server stands still after it, for up to three leases.
+  double fill_disk = 0;     // What it decided is on disk only after up to three leases; until then
+                            // nothing is answered or decided.
 
   // Of an epoch.
   double stall = 0;          // The worker is silent for up to three leases, then goes on.
@@ -69,7 +73,9 @@ struct SimResult {
   std::string final_state;      // Scheduler::DebugString().
   absl::Duration virtual_time;  // From the start to the end.
   int64_t commands = 0;
-  int64_t restarts = 0;  // Of the server.
+  int64_t restarts = 0;      // Of the server.
+  int64_t freezes = 0;       // Of the server or its disk.
+  int64_t acknowledged = 0;  // Results that their workers know to be counted; all are in `events`.
 };
 
 // Runs until every study has ended and been extended. Equal options give equal results.
