@@ -22,6 +22,7 @@ namespace {
 
 constexpr int kMaxCalls = 100;
 constexpr int kMaxStudies = 2;
+constexpr int kMaxWorkers = 5;
 constexpr int kPatience = 3000;  // Calls that the last studies may take to end.
 
 bool IsKnownRefusal(const absl::Status& status) {
@@ -45,13 +46,17 @@ class Run {
  private:
   // ---- the calls
   void Step();
+  void Evaluate();
+  Command NextCall(int choice);
   Command Create();
   Limits SmallLimits();
   std::string StudyName() {
     return absl::StrCat("s", data_.ConsumeIntegralInRange(1, kMaxStudies));
   }
   Command People();
-  Command NextAsk();
+  int Worker() { return data_.ConsumeIntegralInRange(0, kMaxWorkers - 1); }
+  Command NextAsk(int worker);
+  Assignment SomeAssignment();
   Command NextReport();
   Outcome NextOutcome(const Assignment& assignment);
   std::vector<CurvePoint> Points(const Assignment& assignment);
@@ -64,7 +69,8 @@ class Run {
   void Restart();
 
   // ---- what must hold
-  void Call(Command command);
+  Answer Call(Command command);  // An empty one when it was refused.
+  void CheckReport(const Report& report, const absl::StatusOr<Answer>& answer);
   Scheduler CheckReplay() const;
   absl::StatusOr<Answer> Execute(const Command& command);
   void CheckRepeat(const Command& command, const absl::StatusOr<Answer>& first);
@@ -78,6 +84,7 @@ class Run {
   std::vector<Event> durable_;
   std::vector<Event> fresh_;  // Of the newest call.
   std::vector<Command> calls_;
+  int lives_[kMaxWorkers] = {};
   std::vector<Assignment> assignments_;
 };
 
@@ -102,10 +109,10 @@ Command Run::Create() {
                     .lease = absl::Seconds(data_.ConsumeIntegralInRange(0, 90)),
                     .seed = data_.ConsumeIntegralInRange<uint64_t>(0, 3)};
   spec.initial_configs.assign(data_.ConsumeIntegralInRange<size_t>(0, 2), {{"x", 0.5}});
-  spec.halving.min_epochs = data_.ConsumeIntegralInRange(1, 4);
-  spec.halving.max_epochs = data_.ConsumeIntegralInRange(1, 9);
+  spec.halving.min_epochs = data_.ConsumeIntegralInRange(1, 3);
+  spec.halving.max_epochs = data_.ConsumeIntegralInRange(1, 6);
   spec.halving.eta = data_.ConsumeIntegralInRange(2, 4);
-  spec.halving.prefactor = data_.ConsumeIntegralInRange(1, 6) / 4.0;
+  spec.halving.prefactor = data_.ConsumeIntegralInRange(2, 6) / 4.0;
   spec.max_attempts = data_.ConsumeIntegralInRange(0, 3);
   if (data_.ConsumeBool()) spec.policy = PolicyKind::kHalvingPerRound;
   return CreateStudy{.spec = std::move(spec), .fallback_seed = 77};
@@ -128,14 +135,28 @@ Command Run::People() {
   }
 }
 
-Command Run::NextAsk() {
-  Ask ask = {.worker = absl::StrCat("w", data_.ConsumeIntegralInRange(0, 3))};
-  // Some request ids and incarnations come again, from another process even.
-  ask.request_id = absl::StrCat("r", data_.ConsumeBool() ? data_.ConsumeIntegralInRange(0, 3)
-                                                         : static_cast<int>(calls_.size()) + 10);
-  const int life = data_.ConsumeIntegralInRange(0, 3);
-  if (life > 0) ask.incarnation = absl::StrCat("life", life);
-  if (data_.ConsumeIntegralInRange(0, 7) == 0) ask.objectives = {"other"};
+// Mostly a process that goes on; some request ids and incarnations come again, wherever they were.
+Command Run::NextAsk(int worker) {
+  Ask ask = {.worker = absl::StrCat("w", worker), .request_id = absl::StrCat("r", calls_.size())};
+  switch (data_.ConsumeIntegralInRange(0, 15)) {
+    case 0:
+      ++lives_[worker];
+      break;
+    case 1:
+      ask.incarnation = absl::StrCat("life", data_.ConsumeIntegralInRange(0, 3));
+      return ask;
+    case 2:
+      ask.request_id = absl::StrCat("r", data_.ConsumeIntegralInRange<size_t>(0, calls_.size()));
+      break;
+    case 3:
+      ask.objectives = {"other"};
+      break;
+    case 4:
+      return ask;  // Of a worker that has no incarnations.
+    default:
+      break;
+  }
+  ask.incarnation = absl::StrCat("life", lives_[worker]);
   return ask;
 }
 
@@ -161,15 +182,21 @@ std::vector<CurvePoint> Run::Points(const Assignment& assignment) {
 }
 
 Outcome Run::NextOutcome(const Assignment& assignment) {
-  switch (data_.ConsumeIntegralInRange(0, 7)) {
+  switch (data_.ConsumeIntegralInRange(0, 15)) {
     case 0:
-      return Failed{.reason = "out of memory", .retryable = data_.ConsumeBool()};
     case 1:
-      return Returned{.reason = "leaving",
+      return Failed{.reason = "out of memory", .retryable = data_.ConsumeBool()};
+    case 2:
+      return Returned{.reason = "leaving"};
+    case 3:
+      return Returned{.reason = "cannot be read",
                       .unusable_checkpoint_id =
                           data_.ConsumeBool() ? assignment.checkpoint_id : CheckpointId()};
-    case 2:
-    case 3: {
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+    case 8: {
       Progress progress{.points = Points(assignment)};
       if (data_.ConsumeBool()) progress.checkpoint_id = CheckpointId();
       progress.checkpoint_epoch = Epoch(assignment);
@@ -183,14 +210,23 @@ Outcome Run::NextOutcome(const Assignment& assignment) {
   }
 }
 
-// On any lease that was ever handed out, and now and then on one that was not.
-Command Run::NextReport() {
-  Assignment assignment{.lease = {.study = 1, .trial = 1, .attempt = 1}, .to_epoch = 2};
-  if (!assignments_.empty()) {
-    const size_t back =
-        data_.ConsumeIntegralInRange<size_t>(0, std::min<size_t>(assignments_.size() - 1, 7));
-    assignment = assignments_[assignments_.size() - 1 - back];
+// Of a trial that runs, or any lease that was ever handed out.
+Assignment Run::SomeAssignment() {
+  std::vector<Assignment> running;
+  for (const auto& [uid, study] : scheduler_.studies()) {
+    for (const auto& [start, id] : study->running()) {
+      running.push_back(study->Describe(*study->FindTrial(id)));
+    }
   }
+  const std::vector<Assignment>& from =
+      running.empty() || data_.ConsumeIntegralInRange(0, 3) == 0 ? assignments_ : running;
+  if (from.empty()) return {.lease = {.study = 1, .trial = 1, .attempt = 1}, .to_epoch = 2};
+  return from[data_.ConsumeIntegralInRange<size_t>(0, from.size() - 1)];
+}
+
+// Now and then on a lease that never was.
+Command Run::NextReport() {
+  const Assignment assignment = SomeAssignment();
   Report report{.lease = assignment.lease, .outcome = NextOutcome(assignment)};
   switch (data_.ConsumeIntegralInRange(0, 31)) {
     case 0:
@@ -208,40 +244,43 @@ Command Run::NextReport() {
   return report;
 }
 
+// A worker that does all as it should, so that a few bytes get somewhere.
+void Run::Evaluate() {
+  const Answer answer = Call(NextAsk(Worker()));
+  if (!answer.assignment.has_value()) return;
+  Completed completed{.error = Error()};
+  if (data_.ConsumeIntegralInRange(0, 3) > 0) completed.checkpoint_id = CheckpointId();
+  Call(Report{.lease = answer.assignment->lease, .outcome = completed});
+}
+
 void Run::Step() {
-  switch (data_.ConsumeIntegralInRange(0, 15)) {
-    case 0:
-      return MoveTime();
-    case 1:
-      return Call(Tick{.paused_for = absl::Seconds(data_.ConsumeIntegralInRange(0, 30))});
-    case 2:
-      return Call(People());
-    case 3:
-      return Restart();
-    case 4:
-    case 5:  // A message that comes in again, whenever.
-      if (calls_.empty()) return;
-      return Call(calls_[data_.ConsumeIntegralInRange<size_t>(0, calls_.size() - 1)]);
-    case 6:
-    case 7:
-    case 8:
-    case 9:
-      return Call(NextAsk());
-    default:
-      return Call(NextReport());
+  const int choice = data_.ConsumeIntegralInRange(0, 31);
+  if (choice < 3) return MoveTime();
+  if (choice < 4) return Restart();
+  if (choice < 11) return Evaluate();
+  Call(NextCall(choice));
+}
+
+Command Run::NextCall(int choice) {
+  if (choice < 12) return Tick{.paused_for = absl::Seconds(data_.ConsumeIntegralInRange(0, 30))};
+  if (choice < 13) return People();
+  if (choice < 15 && !calls_.empty()) {  // A message that comes in again, whenever.
+    return calls_[data_.ConsumeIntegralInRange<size_t>(0, calls_.size() - 1)];
   }
+  if (choice < 22) return NextAsk(Worker());
+  return NextReport();
 }
 
 // ---- time
 
 void Run::MoveTime() {
   constexpr absl::Duration kSteps[] = {
-      absl::Nanoseconds(1), absl::Milliseconds(1), absl::Seconds(1),       absl::Seconds(5),
-      absl::Seconds(59),    absl::Minutes(1),      absl::Minutes(10),      absl::Hours(1),
-      absl::Hours(25),      absl::Seconds(90),     absl::Milliseconds(999)};
+      absl::Nanoseconds(1), absl::Milliseconds(999), absl::Seconds(1),  absl::Seconds(5),
+      absl::Seconds(5),     absl::Seconds(10),       absl::Seconds(20), absl::Seconds(30),
+      absl::Seconds(59),    absl::Seconds(60),       absl::Minutes(10), absl::Hours(25)};
   now_ += data_.PickValueInArray(kSteps);
-  // To the edge of what is due, or one step short of it.
-  const absl::Time due = scheduler_.NextDue();
+  // To where the next lease ends, or one step short of it.
+  const absl::Time due = scheduler_.leases().NextDeadline();
   if (due > now_ && due < absl::InfiniteFuture() && data_.ConsumeBool()) {
     now_ = due - absl::Nanoseconds(data_.ConsumeIntegralInRange(0, 1));
   }
@@ -282,10 +321,36 @@ absl::StatusOr<Answer> Run::Execute(const Command& command) {
   return answer;
 }
 
-void Run::Call(Command command) {
+Answer Run::Call(Command command) {
   const absl::StatusOr<Answer> answer = Execute(command);
-  if (data_.ConsumeBool()) CheckRepeat(command, answer);
+  if (const auto* report = std::get_if<Report>(&command)) CheckReport(*report, answer);
+  if (data_.ConsumeIntegralInRange(0, 3) == 0) CheckRepeat(command, answer);
   calls_.push_back(std::move(command));
+  return answer.ok() ? *answer : Answer{};
+}
+
+// What a report makes happen is about its own attempt, and a refused one makes nothing happen.
+void Run::CheckReport(const Report& report, const absl::StatusOr<Answer>& answer) {
+  int counted = 0;
+  const auto look = [&](const auto& event) {
+    const LeaseKey key = {.study = event.study, .trial = event.trial, .attempt = event.attempt};
+    HV_CHECK(key == report.lease) << "a report on attempt " << report.lease.attempt << " of trial "
+                                  << report.lease.trial << " counts for attempt " << key.attempt
+                                  << " of trial " << key.trial;
+    ++counted;
+  };
+  for (const Event& event : fresh_) {
+    if (const auto* e = std::get_if<TrialReported>(&event)) look(*e);
+    if (const auto* e = std::get_if<TrialProgressed>(&event)) look(*e);
+    if (const auto* e = std::get_if<AttemptReturned>(&event)) look(*e);
+    if (const auto* e = std::get_if<LateReasonRecorded>(&event)) look(*e);
+    const auto* failed = std::get_if<AttemptFailed>(&event);
+    if (failed != nullptr && failed->cause == FailureCause::kReported) look(*failed);
+  }
+  const bool refused = !answer.ok() || answer->duplicate || answer->stop;
+  const bool final = !std::holds_alternative<Progress>(report.outcome);
+  HV_CHECK(counted <= (refused ? 0 : 1) && counted >= (refused || !final ? 0 : 1))
+      << "counted " << counted << " times; " << answer.status();
 }
 
 // The same call again at once: the same answer, and nothing more happens.
