@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/text.h"
 #include "cli/watch.h"
+#include "common/server_address.h"
 #include "common/version.h"
 
 namespace halving {
@@ -271,11 +272,10 @@ void AddChangeCommands(CLI::App* app, Parsed* p) {
   AddChangeCommand(app, "resume", "Hand out trials again after a pause", ResumeCommand, p);
   AddChangeCommand(app, "stop", "End a study at once; its results are kept", StopCommand, p);
 
-  CLI::App* remove =
-      AddCommand(app, "delete", "Remove an ended study with its results and checkpoints",
-                 "  halving delete lenet\n"
-                 "  halving delete lenet --yes\n"
-                 "Asks first; without a terminal to ask on it needs --yes.");
+  CLI::App* remove = AddCommand(app, "delete", "Remove an ended study with its results",
+                                "  halving delete lenet\n"
+                                "  halving delete lenet --yes\n"
+                                "Asks first; without a terminal to ask on it needs --yes.");
   AddName(remove, p);
   remove->add_flag("-y,--yes", p->yes, "Do not ask");
   remove->callback([p] {
@@ -326,6 +326,23 @@ void AddExtendCommand(CLI::App* app, Parsed* p) {
   });
 }
 
+void AddBackupCommand(CLI::App* app, Parsed* p) {
+  CLI::App* backup =
+      AddCommand(app, "backup", "Fetch a copy of the server's journal, while it goes on",
+                 "  halving backup halving-$(date +%F).db\n"
+                 "`halving-server verify FILE` reads it whole; `halving-server restore FILE "
+                 "--data-dir DIR`\n"
+                 "makes a data directory of it. It is as secret as the data directory.");
+  backup->add_option("FILE", p->output, "Where to write it; replaced only by a whole copy")
+      ->required()
+      ->type_name("");
+  backup->callback([p] {
+    p->action = [p](Client* client, Console* console) {
+      return BackupCommand(p->output, client, console);
+    };
+  });
+}
+
 void AddGlobalOptions(CLI::App* app, Parsed* p) {
   app->require_subcommand(0, 1);  // Asked for below, or a misspelt one would not be named.
   app->failure_message([](const CLI::App*, const CLI::Error& error) {
@@ -351,7 +368,8 @@ void AddGlobalOptions(CLI::App* app, Parsed* p) {
       "  halving plot lenet           a picture: lenet.svg\n"
       "  halving trials lenet --csv   everything, for a spreadsheet\n"
       "\n"
-      "Exit codes: 0 well; 1 the server refused or could not be reached; 2 a mistake in the "
+      "Exit codes: 0 well; 1 the server refused or could not be reached, or you said no; 2 a "
+      "mistake in the "
       "command\n"
       "line or the study file; 3 (watch) the study was STOPPED or has FAILED.\n"
       "`halving COMMAND --help` tells more of each command.");
@@ -371,6 +389,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, Console* console) 
   AddPlotCommand(&app, &parsed);
   AddChangeCommands(&app, &parsed);
   AddExtendCommand(&app, &parsed);
+  AddBackupCommand(&app, &parsed);
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // As CLI11 wants it.
     app.parse(std::move(reversed));

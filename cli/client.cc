@@ -13,7 +13,6 @@
 namespace halving {
 namespace {
 
-constexpr char kDefaultPort[] = "7070";
 constexpr int32_t kPageSize = 500;  // Trials with many metrics: about a megabyte.
 // A watched server whose machine died says nothing more; a ping that stays unanswered tells.
 constexpr int kKeepaliveTimeMs = 30'000;
@@ -25,6 +24,7 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& server) {
   args.SetMaxReceiveMessageSize(-1);  // The default of 4 MiB refuses big pages.
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
   // A proxy for the web, named by the environment, does not lead to a server next door.
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -58,16 +58,17 @@ constexpr Advice kAdvice[] = {
      "choose another name with --name, or remove the old study with `halving delete NAME`"},
     {absl::StatusCode::kFailedPrecondition, "not possible as things stand (FAILED_PRECONDITION)",
      "`halving status NAME` shows the state the study is in"},
-    {absl::StatusCode::kResourceExhausted, "a quota is used up (RESOURCE_EXHAUSTED)",
-     "make room, for instance by deleting finished studies, or raise the server's quota"},
+    {absl::StatusCode::kResourceExhausted, "too much for the server (RESOURCE_EXHAUSTED)",
+     "send less, or make room as the message says, for instance by deleting finished studies"},
     {absl::StatusCode::kUnavailable, "the server cannot be reached or cannot write (UNAVAILABLE)",
      "see that halving-server runs and that --server or HALVING_SERVER names it; running the same "
      "command again is safe"},
     {absl::StatusCode::kDeadlineExceeded, "no answer in time (DEADLINE_EXCEEDED)",
      "it may have taken effect or not; running the same command again is safe, and --timeout "
      "waits longer"},
-    {absl::StatusCode::kUnimplemented, "the server does not know this call (UNIMPLEMENTED)",
-     "is this a halving-server, and of the same version? `halving --version` tells ours"},
+    {absl::StatusCode::kUnimplemented, "the server does not do this (UNIMPLEMENTED)",
+     "if the message names no other way: is this a halving-server, and of the same version? "
+     "`halving --version` tells ours"},
     {absl::StatusCode::kUnauthenticated, "the server does not know you (UNAUTHENTICATED)",
      "ask whoever runs the server for access"},
     {absl::StatusCode::kPermissionDenied, "not allowed (PERMISSION_DENIED)",
@@ -84,18 +85,6 @@ Advice AdviceFor(absl::StatusCode code) {
 }
 
 }  // namespace
-
-absl::StatusOr<std::string> NormalizeServer(const std::string& server) {
-  if (server.empty() || absl::StrContains(server, "://") || server.front() == ':') {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--server is \"", Printable(server),
-                     "\"; write HOST:PORT, such as 127.0.0.1:", kDefaultPort));
-  }
-  // Of an IPv6 address in brackets only what follows them can be the port.
-  const size_t host_end = server.front() == '[' ? server.find(']') : 0;
-  if (server.find(':', host_end) != std::string::npos) return server;
-  return absl::StrCat(server, ":", kDefaultPort);
-}
 
 std::string ExplainFailure(const absl::Status& status, const std::string& server) {
   const Advice advice = AdviceFor(status.code());
@@ -116,7 +105,8 @@ bool IsConnectionLoss(const absl::Status& status) {
 Client::Client(std::string server, absl::Duration timeout)
     : server_(std::move(server)),
       timeout_(timeout),
-      stub_(v1::StudyService::NewStub(Connect(server_))) {}
+      channel_(Connect(server_)),
+      stub_(v1::StudyService::NewStub(channel_)) {}
 
 template <typename Request, typename Response>
 absl::StatusOr<Response> Client::Call(Rpc<Request, Response> rpc, const Request& request) {
@@ -231,6 +221,17 @@ absl::Status Client::WatchStatus(const std::string& name, absl::Duration min_int
   const auto stream = stub_->WatchStatus(&context, request);
   v1::StudyStatus status;
   while (stream->Read(&status)) each(status);
+  return FromGrpc(stream->Finish());
+}
+
+absl::Status Client::Backup(absl::FunctionRef<bool(const v1::BackupResponse&)> each) {
+  grpc::ClientContext context;  // No deadline: as long as the copy takes.
+  const auto admin = v1::AdminService::NewStub(channel_);
+  const auto stream = admin->Backup(&context, v1::BackupRequest());
+  v1::BackupResponse part;
+  while (stream->Read(&part)) {
+    if (!each(part)) context.TryCancel();
+  }
   return FromGrpc(stream->Finish());
 }
 

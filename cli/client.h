@@ -1,4 +1,4 @@
-// Client: the StudyService as plain function calls. The only file that knows grpc::Status.
+// Client: a server's services as plain function calls. The only file that knows grpc::Status.
 #ifndef HALVING_CLI_CLIENT_H_
 #define HALVING_CLI_CLIENT_H_
 
@@ -11,12 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "halving/v1/admin.grpc.pb.h"
 #include "halving/v1/study.grpc.pb.h"
 
 namespace halving {
-
-// `server` with the default port where it names none. INVALID_ARGUMENT for a URL or an empty text.
-absl::StatusOr<std::string> NormalizeServer(const std::string& server);
 
 // What to tell a person about a refused or failed call: the code in words, the server's message,
 // and what to do. Two lines, each ended, with nothing in them that drives a terminal.
@@ -31,7 +29,7 @@ bool IsConnectionLoss(const absl::Status& status);
 // Thread-compatible: one command uses it, from one thread.
 class Client {
  public:
-  // Connects on the first call. `timeout` is for each call but WatchStatus.
+  // Connects on the first call. `timeout` is for each call but the streams.
   Client(std::string server, absl::Duration timeout);
 
   const std::string& server() const { return server_; }
@@ -60,6 +58,9 @@ class Client {
   absl::Status WatchStatus(const std::string& name, absl::Duration min_interval,
                            absl::FunctionRef<void(const v1::StudyStatus&)> each);
 
+  // Calls `each` for every part of a backup, in order, until it returns false.
+  absl::Status Backup(absl::FunctionRef<bool(const v1::BackupResponse&)> each);
+
  private:
   template <typename Request, typename Response>
   using Rpc = grpc::Status (v1::StudyService::Stub::*)(grpc::ClientContext*, const Request&,
@@ -69,6 +70,7 @@ class Client {
 
   const std::string server_;
   const absl::Duration timeout_;
+  const std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::StudyService::Stub> stub_;
 };
 

@@ -56,6 +56,9 @@ int WorkersCommand(Client* client, Console* console);
 int PlotCommand(const std::string& name, const std::string& path, bool curves,
                 const PlotOptions& options, Client* client, Console* console);
 
+// Fetches a copy of the server's journal into `path`, which is replaced only by a whole one.
+int BackupCommand(const std::string& path, Client* client, Console* console);
+
 }  // namespace halving
 
 #endif  // HALVING_CLI_COMMANDS_H_

@@ -119,8 +119,7 @@ int DeleteCommand(const std::string& name, bool yes, Client* client, Console* co
     return kExitUsage;
   }
   if (!yes) {
-    *console->err << "Delete study " << name << " with its results and checkpoints? [y/N] "
-                  << std::flush;
+    *console->err << "Delete study " << name << " with its results? [y/N] " << std::flush;
     std::string answer;
     std::getline(*console->in, answer);
     answer = absl::AsciiStrToLower(absl::StripAsciiWhitespace(answer));

@@ -38,5 +38,6 @@ function(halving_test name)
   halving_settings(${name})
   # Tests keep their folder apart, so that nobody finds them beside the programs.
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
+  # Values of parameters are no good names: some print as addresses, which differ from run to run.
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES PROPERTIES TIMEOUT 120)
 endfunction()

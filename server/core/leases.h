@@ -40,7 +40,10 @@ class LeaseTable {
 
   bool Contains(Key key) const { return leases_.contains(key); }
   std::vector<Key> HeldBy(const std::string& worker) const;
-  bool IsHolder(const std::string& worker) const { return !HeldBy(worker).empty(); }
+  bool IsHolder(const std::string& worker) const {
+    const auto at = by_worker_.lower_bound({worker, Key{}});
+    return at != by_worker_.end() && at->first == worker;
+  }
   // The studies that have leases, in order.
   std::vector<StudyUid> Studies() const;
   int64_t size() const { return static_cast<int64_t>(leases_.size()); }

@@ -13,8 +13,7 @@ void RungTable::FoldIfDone(GroupKey key) {
     closed_[k].reported += levels[k].reported;
     closed_[k].failed += levels[k].failed;
     closed_[k].promoted += levels[k].promoted;
-    closed_[k].errors.insert(closed_[k].errors.end(), levels[k].errors.begin(),
-                             levels[k].errors.end());
+    closed_[k].errors.Add(levels[k].errors);
   }
   groups_.erase(group);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "server/core/error_summary.h"
 #include "server/core/events.h"
 
 namespace halving {
@@ -18,7 +19,7 @@ struct Level {
   int64_t reported = 0;           // Ever; diverged ones included.
   int64_t failed = 0;             // Ever, for good.
   int64_t promoted = 0;           // Ever.
-  std::vector<double> errors;     // Ever reported, the finite ones.
+  ErrorSummary errors;            // Ever reported, the finite ones.
 
   bool Busy() const { return queued > 0 || running > 0 || !outcomes.empty(); }
   int64_t Pending() const { return queued + running + static_cast<int64_t>(outcomes.size()); }

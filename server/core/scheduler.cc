@@ -110,7 +110,7 @@ void Scheduler::ApplyOne(const StudyCreated& event) {
   HV_CHECK(event.study > last_uid_) << "study uid " << event.study << " after " << last_uid_;
   last_uid_ = event.study;
   by_name_[event.spec.name] = event.study;
-  studies_[event.study] = std::make_unique<Study>(event);
+  studies_[event.study] = std::make_unique<Study>(event, quotas_);
   Reindex(*studies_[event.study]);
 }
 
@@ -197,13 +197,14 @@ void Scheduler::ApplyOne(const TimePassed& event) {
   leases_.Postpone(event.paused_for);
   if (last_tick_ != absl::InfinitePast()) {
     const absl::Duration passed = event.time - last_tick_;
-    worker_time_.Add(event.time, passed * workers_.Connected(event.time));
+    worker_time_.Add(event.time, passed * workers_.Connected(event.time, leases_));
     for (const StudyUid uid : leases_.Studies()) {
       MutableStudy(uid).CountLeaseTime(event.time, passed);
     }
   }
   last_tick_ = event.time;
   for (const auto& [running, uid] : candidates_) {
+    MutableStudy(uid).SkipTime(event.paused_for, event.time);
     if (MutableStudy(uid).spec().limits.max_wall_time > absl::ZeroDuration()) touched_.insert(uid);
   }
   asks_.ForgetOld(event.time);
@@ -257,7 +258,7 @@ bool Scheduler::IsServed(const std::string& objective, absl::Time now) const {
     const bool serves = info.objectives.empty() ||
                         std::find(info.objectives.begin(), info.objectives.end(), objective) !=
                             info.objectives.end();
-    return serves && (WorkerTable::IsConnected(info, now) || leases_.IsHolder(entry.first));
+    return serves && WorkerTable::IsConnected(entry.first, info, now, leases_);
   });
 }
 

@@ -29,6 +29,8 @@ namespace halving {
 // Thread-compatible: the Engine's thread owns the only instance.
 class Scheduler {
  public:
+  explicit Scheduler(const Quotas& quotas = {}) : quotas_(quotas) {}
+
   // Carries out one command at `now`, which never goes back. Appends what happened to `events`
   // (durable or not), already applied. An error changed nothing that the command asked for; leases
   // that were due at `now` are expired all the same.
@@ -123,6 +125,7 @@ class Scheduler {
   // Keeps `candidates_` true after any change of the study.
   void Reindex(const Study& study);
 
+  Quotas quotas_;
   absl::btree_map<StudyUid, std::unique_ptr<Study>> studies_;
   absl::btree_map<std::string, StudyUid> by_name_;
   StudyUid last_uid_ = 0;

@@ -26,6 +26,11 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& comma
   HV_ASSIGN_OR_RETURN(StudySpec spec, Normalise(command.spec));
   const Study* existing = FindStudy(spec.name);
   if (existing == nullptr) {
+    if (static_cast<int64_t>(studies_.size()) >= quotas_.studies) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("there are ", studies_.size(),
+                       " studies, the most that this server keeps; delete some that have ended"));
+    }
     if (spec.seed == 0) spec.seed = command.fallback_seed;
     const StudyUid uid = last_uid_ + 1;
     return Once(uid, StudyCreated{.study = uid, .spec = std::move(spec), .time = now});

@@ -49,6 +49,12 @@ absl::Status CheckEpochs(const Study& study, const Trial& trial, const Outcome& 
 }  // namespace
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Ask& ask, absl::Time now) const {
+  const WorkerInfo* info = workers_.Find(ask.worker);
+  if (info == nullptr && static_cast<int64_t>(workers_.all().size()) >= quotas_.workers) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        workers_.all().size(), " workers were seen within a day, the most that this server keeps; ",
+        "let workers keep their ids over restarts"));
+  }
   if (!ask.incarnation.empty()) {
     if (workers_.IsSuperseded(ask.worker, ask.incarnation)) {
       return absl::FailedPreconditionError(
@@ -56,7 +62,6 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Ask& ask, absl::Ti
                        "\" was taken over by a newer process; this one must leave, or ask under "
                        "another worker id"));
     }
-    const WorkerInfo* info = workers_.Find(ask.worker);
     if (info == nullptr || info->incarnation != ask.incarnation) {
       return Decision{.event = WorkerStarted{
                           .worker = ask.worker, .incarnation = ask.incarnation, .time = now}};
@@ -64,7 +69,6 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Ask& ask, absl::Ti
     std::optional<Event> replaced = ReplacedLease(ask, now);
     if (replaced.has_value()) return Decision{.event = std::move(replaced)};
   }
-  const WorkerInfo* info = workers_.Find(ask.worker);
   // Only what is older is refreshed: a clock set back over a restart leaves times ahead of `now`.
   if (info == nullptr || info->last_seen < now || info->host != ask.host ||
       info->device != ask.device || info->objectives != ask.objectives) {
@@ -198,12 +202,13 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideProgress(const Study& study
   }
   const bool new_checkpoint = study.IsNewCheckpoint(
       trial, {.id = progress.checkpoint_id, .epoch = progress.checkpoint_epoch});
-  if (revive || new_checkpoint || study.HasNews(trial, trial.attempts, progress.points)) {
+  std::vector<CurvePoint> points = study.NewPoints(trial, progress.points);
+  if (revive || new_checkpoint || !points.empty()) {
     return Decision{
         .event = TrialProgressed{.study = study.uid(),
                                  .trial = trial.id,
                                  .attempt = trial.attempts,
-                                 .points = progress.points,
+                                 .points = std::move(points),
                                  .checkpoint_id = new_checkpoint ? progress.checkpoint_id : "",
                                  .checkpoint_epoch = new_checkpoint ? progress.checkpoint_epoch : 0,
                                  .revived = revive,
@@ -224,7 +229,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOutcome(const Study& study,
                                            .trial = trial.id,
                                            .attempt = trial.attempts,
                                            .error = completed->error,
-                                           .points = completed->points,
+                                           .points = study.NewPoints(trial, completed->points),
                                            .metrics = completed->metrics,
                                            .checkpoint_id = completed->checkpoint_id,
                                            .train_time = completed->train_time,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
@@ -55,13 +56,13 @@ absl::Status CheckDomain(const std::string& where, const IntRange& range) {
 
 absl::Status CheckDomain(const std::string& where, const Choice& choice) {
   if (choice.values.empty()) return Invalid(where, ".choice has no values; give at least one");
+  std::set<ParameterValue> seen;
   for (size_t i = 0; i < choice.values.size(); ++i) {
     const double* number = std::get_if<double>(&choice.values[i]);
     if (number != nullptr && !std::isfinite(*number)) {
       return Invalid(where, ".choice.values[", i, "] is ", *number, "; it must be finite");
     }
-    if (std::find(choice.values.begin(), choice.values.begin() + i, choice.values[i]) !=
-        choice.values.begin() + i) {
+    if (!seen.insert(choice.values[i]).second) {
       return Invalid(where, ".choice.values[", i, "] is ", DebugString(choice.values[i]),
                      " for the second time; each value may stand once");
     }

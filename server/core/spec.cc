@@ -15,6 +15,8 @@ constexpr size_t kMaxStudyNameBytes = 64;
 constexpr size_t kMaxObjectiveBytes = 128;
 constexpr size_t kMaxOptionsBytes = 1 << 20;
 constexpr size_t kMaxParameters = 1000;
+constexpr size_t kMaxChoiceValues = 10'000;
+constexpr size_t kMaxInitialConfigs = 10'000;
 constexpr int64_t kMaxEpochs = 1'000'000'000;
 constexpr int32_t kDefaultAttempts = 3;
 constexpr int32_t kMaxAttempts = 1000;
@@ -43,6 +45,25 @@ absl::Status CheckNames(const StudySpec& spec) {
   if (spec.objective_options_json.size() > kMaxOptionsBytes) {
     return Invalid("objective_options has ", spec.objective_options_json.size(),
                    " bytes as JSON; at most ", kMaxOptionsBytes);
+  }
+  return absl::OkStatus();
+}
+
+// What costs more than its length to check.
+absl::Status CheckCounts(const StudySpec& spec) {
+  if (spec.parameters.size() > kMaxParameters) {
+    return Invalid("parameters has ", spec.parameters.size(), " entries; at most ", kMaxParameters);
+  }
+  for (size_t i = 0; i < spec.parameters.size(); ++i) {
+    const auto* choice = std::get_if<Choice>(&spec.parameters[i].domain);
+    if (choice != nullptr && choice->values.size() > kMaxChoiceValues) {
+      return Invalid("parameters[", i, "].choice.values has ", choice->values.size(),
+                     " entries; at most ", kMaxChoiceValues);
+    }
+  }
+  if (spec.initial_configs.size() > kMaxInitialConfigs) {
+    return Invalid("initial_configs has ", spec.initial_configs.size(), " entries; at most ",
+                   kMaxInitialConfigs);
   }
   return absl::OkStatus();
 }
@@ -132,9 +153,7 @@ absl::StatusOr<StudySpec> Normalise(StudySpec spec) {
   if (spec.max_attempts == 0) spec.max_attempts = kDefaultAttempts;
   if (spec.lease == absl::ZeroDuration()) spec.lease = kDefaultLease;
   HV_RETURN_IF_ERROR(CheckNames(spec));
-  if (spec.parameters.size() > kMaxParameters) {
-    return Invalid("parameters has ", spec.parameters.size(), " entries; at most ", kMaxParameters);
-  }
+  HV_RETURN_IF_ERROR(CheckCounts(spec));
   HV_ASSIGN_OR_RETURN(const SearchSpace space, SearchSpace::Create(std::move(spec.parameters)));
   spec.parameters = space.parameters();
   for (size_t i = 0; i < spec.initial_configs.size(); ++i) {

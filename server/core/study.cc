@@ -21,9 +21,16 @@ RungLadder LadderOf(const StudySpec& spec) {
   return *std::move(ladder);
 }
 
+// The first point at the epoch or behind it.
+template <typename Curve>
+auto PointAt(Curve& curve, int64_t epoch) {
+  return std::lower_bound(curve.begin(), curve.end(), epoch,
+                          [](const TrialPoint& known, int64_t at) { return known.epoch < at; });
+}
+
 }  // namespace
 
-Study::Study(const StudyCreated& created)
+Study::Study(const StudyCreated& created, const Quotas& quotas)
     : uid_(created.study),
       spec_(created.spec),
       first_limits_(created.spec.limits),
@@ -31,6 +38,7 @@ Study::Study(const StudyCreated& created)
       ladder_(LadderOf(created.spec)),
       policy_(Policy::Create(created.spec.policy, ladder_)),
       create_time_(created.time),
+      quotas_(quotas),
       running_since_(created.time),
       rungs_(ladder_.rungs()) {}
 
@@ -200,7 +208,7 @@ void Study::Apply(const TrialReported& event) {
 
   Level& level = LevelOf(trial);
   ++level.reported;
-  if (std::isfinite(event.error)) level.errors.push_back(event.error);
+  if (std::isfinite(event.error)) level.errors.Add(event.error);
   if (trial.rung == ladder_.top()) {
     trial.state = TrialState::kCompleted;
     return rungs_.FoldIfDone(trial.group);
@@ -291,21 +299,25 @@ void Study::Advance(Trial& trial, int64_t epoch) {
   trial.furthest = std::max(trial.furthest, epoch);
 }
 
-bool Study::HasNews(const Trial& trial, int32_t attempt,
-                    const std::vector<CurvePoint>& points) const {
-  return std::any_of(points.begin(), points.end(), [&](const CurvePoint& point) {
-    const auto kept =
-        std::find_if(trial.curve.rbegin(), trial.curve.rend(),
-                     [&](const TrialPoint& known) { return known.epoch <= point.epoch; });
-    return kept == trial.curve.rend() || kept->epoch < point.epoch || kept->attempt < attempt;
-  });
+std::vector<CurvePoint> Study::NewPoints(const Trial& trial,
+                                         const std::vector<CurvePoint>& points) const {
+  std::vector<CurvePoint> fresh;
+  int64_t room = quotas_.points_per_trial - static_cast<int64_t>(trial.curve.size());
+  for (const CurvePoint& point : points) {
+    const auto kept = PointAt(trial.curve, point.epoch);
+    if (kept != trial.curve.end() && kept->epoch == point.epoch) {
+      if (kept->attempt < trial.attempts) fresh.push_back(point);
+    } else if (room > 0) {
+      fresh.push_back(point);
+      --room;
+    }
+  }
+  return fresh;
 }
 
 void Study::MergePoints(Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points) {
   for (const CurvePoint& point : points) {
-    const auto at = std::lower_bound(
-        trial.curve.begin(), trial.curve.end(), point.epoch,
-        [](const TrialPoint& known, int64_t epoch) { return known.epoch < epoch; });
+    const auto at = PointAt(trial.curve, point.epoch);
     const TrialPoint fresh{.epoch = point.epoch, .error = point.error, .attempt = attempt};
     if (at == trial.curve.end() || at->epoch != point.epoch) {
       trial.curve.insert(at, fresh);

@@ -2,6 +2,7 @@
 #ifndef HALVING_SERVER_CORE_STUDY_H_
 #define HALVING_SERVER_CORE_STUDY_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "server/core/events.h"
 #include "server/core/ladder.h"
 #include "server/core/policy.h"
+#include "server/core/quotas.h"
 #include "server/core/rungs.h"
 #include "server/core/search_space.h"
 #include "server/core/sliding_sum.h"
@@ -33,7 +35,7 @@ namespace halving {
 class Study {
  public:
   // The spec must be normalised.
-  explicit Study(const StudyCreated& created);
+  explicit Study(const StudyCreated& created, const Quotas& quotas = {});
 
   // ---- facts
   void Apply(const StudyPaused& event);
@@ -51,6 +53,10 @@ class Study {
   void Apply(const RungClosed& event);
   void Apply(const LeaseRenewed& event);
   void CountLeaseTime(absl::Time now, absl::Duration since_last);
+  // The server stood still for so long until `now`: that was no time RUNNING.
+  void SkipTime(absl::Duration paused, absl::Time now) {
+    if (state_ == StudyState::kRunning) running_since_ = std::min(running_since_ + paused, now);
+  }
   // After a replay: time starts to run again at `now`, and every open lease is full.
   void Recover(absl::Time now);
 
@@ -61,8 +67,9 @@ class Study {
   bool CanSample() const;
   // The next new trial, as it would be sampled now.
   TrialSampled NextSample() const;
-  // Whether a point is new, or newer than the one kept for its epoch.
-  bool HasNews(const Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points) const;
+  // The points that are new, or newer than the one kept for their epoch, as far as the quota goes.
+  std::vector<CurvePoint> NewPoints(const Trial& trial,
+                                    const std::vector<CurvePoint>& points) const;
   // Whether it is one, not known yet, and newer than what the trial would go on from now.
   bool IsNewCheckpoint(const Trial& trial, const Checkpoint& checkpoint) const;
   // What the rules demand next, whoever asks: a level that closes, the end of the study.
@@ -153,6 +160,7 @@ class Study {
   const RungLadder ladder_;
   const std::unique_ptr<const Policy> policy_;
   const absl::Time create_time_;
+  const Quotas quotas_;
 
   StudyState state_ = StudyState::kRunning;
   std::optional<absl::Time> end_time_;

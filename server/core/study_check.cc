@@ -45,9 +45,11 @@ void AppendLevels(const GroupKey& key, const std::vector<Level>& levels, std::st
   for (const Level& level : levels) {
     absl::StrAppend(text, "\n group ", key.bracket, "/", key.round, " queued ", level.queued,
                     " running ", level.running, " reported ", level.reported, " failed ",
-                    level.failed, " promoted ", level.promoted, " errors ",
-                    absl::StrJoin(level.errors, ","), " outcomes ",
+                    level.failed, " promoted ", level.promoted, " outcomes ",
                     absl::StrJoin(level.outcomes, ","));
+    if (level.errors.empty()) continue;
+    absl::StrAppend(text, " errors ", level.errors.count(), " from ", level.errors.least(), " to ",
+                    level.errors.most(), " median ", level.errors.Median());
   }
 }
 

@@ -37,6 +37,9 @@ bool Study::CanSample() const { return SpentLimit().empty(); }
 // The limit that forbids a new trial, in words; empty when none does.
 std::string Study::SpentLimit() const {
   const Limits& limits = spec_.limits;
+  if (trials() >= quotas_.trials_per_study) {
+    return absl::StrCat("it has ", trials(), " trials, the most that this server keeps of a study");
+  }
   if (limits.max_rounds > 0 && trials() >= policy_->TrialsIn(limits.max_rounds)) {
     return absl::StrCat("max_rounds ", limits.max_rounds, " reached");
   }

@@ -79,13 +79,15 @@ bool WorkerTable::IsSuperseded(const std::string& worker, const std::string& inc
                                       incarnation) != info->superseded.end();
 }
 
-bool WorkerTable::IsConnected(const WorkerInfo& info, absl::Time now) {
-  return info.last_seen + kConnectedWithin >= now;
+bool WorkerTable::IsConnected(const std::string& worker, const WorkerInfo& info, absl::Time now,
+                              const LeaseTable& leases) {
+  return info.last_seen + kConnectedWithin >= now || leases.IsHolder(worker);
 }
 
-int64_t WorkerTable::Connected(absl::Time now) const {
-  return std::count_if(workers_.begin(), workers_.end(),
-                       [now](const auto& entry) { return IsConnected(entry.second, now); });
+int64_t WorkerTable::Connected(absl::Time now, const LeaseTable& leases) const {
+  return std::count_if(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    return IsConnected(entry.first, entry.second, now, leases);
+  });
 }
 
 void WorkerTable::Touch(WorkerInfo& info, absl::Time now) {

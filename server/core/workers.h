@@ -45,9 +45,11 @@ class WorkerTable {
   const WorkerInfo* Find(const std::string& worker) const;
   bool IsSuperseded(const std::string& worker, const std::string& incarnation) const;
   const absl::btree_map<std::string, WorkerInfo>& all() const { return workers_; }
-  // Seen within the last minute; a long poll is shorter.
-  static bool IsConnected(const WorkerInfo& info, absl::Time now);
-  int64_t Connected(absl::Time now) const;
+  // Seen within the last minute, as a long poll is shorter; or with a lease, whose heartbeats may
+  // be further apart.
+  static bool IsConnected(const std::string& worker, const WorkerInfo& info, absl::Time now,
+                          const LeaseTable& leases);
+  int64_t Connected(absl::Time now, const LeaseTable& leases) const;
 
  private:
   void Touch(WorkerInfo& info, absl::Time now);

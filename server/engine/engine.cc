@@ -12,6 +12,10 @@ namespace {
 
 // A batch that comes that much later than it was wanted shows that the process stood still.
 constexpr absl::Duration kOwnPause = absl::Seconds(5);
+// More than any cluster has workers, or people; past them something asks in a loop.
+constexpr size_t kMaxWaitingAsks = 100'000;
+constexpr size_t kMaxWatches = 10'000;
+constexpr size_t kMaxCopies = 4;
 constexpr absl::Duration kRetryAppendAfter = absl::Seconds(1);
 
 // Whether an ask that was in vain may get a trial after it. To hand one out takes work away.
@@ -19,6 +23,11 @@ bool MayMakeWork(const Event& event) {
   return IsDurable(event) && !std::holds_alternative<WorkerStarted>(event) &&
          !std::holds_alternative<TrialSampled>(event) &&
          !std::holds_alternative<TrialLeased>(event);
+}
+
+absl::Status TooManyWait(size_t count, absl::string_view what) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat(count, " ", what, " wait already, the most that this server holds; try later"));
 }
 
 absl::Status CallerWentAway() { return absl::CancelledError("the caller went away"); }
@@ -88,6 +97,14 @@ void Engine::PostWatch(std::string study, uint64_t version, absl::Time earliest,
   posted.earliest = earliest;
   posted.gone = std::move(gone);
   posted.read_done = std::move(done);
+  Enqueue(std::move(posted));
+}
+
+void Engine::PostBackup(Gone gone, BackupDone done) {
+  Posted posted;
+  posted.kind = Posted::Kind::kBackup;
+  posted.gone = std::move(gone);
+  posted.backup_done = std::move(done);
   Enqueue(std::move(posted));
 }
 
@@ -168,6 +185,7 @@ void Engine::RunBatch(std::vector<Posted> batch) {
   Commit();
   AnswerReady();
   ServeWatches();
+  StepBackup();
   events_.clear();
   looked_at_ = 0;
 }
@@ -186,16 +204,20 @@ void Engine::Tend() {
 
 void Engine::Carry(Posted posted) {
   if (posted.IsGone() && posted.kind != Posted::Kind::kReport) {
-    if (posted.read_done) return posted.read_done(CallerWentAway(), Look());
-    return posted.done(CallerWentAway(), Look());
+    return RefuseOne(posted, CallerWentAway());
   }
   switch (posted.kind) {
     case Posted::Kind::kRead:
       reads_.push_back(std::move(posted));
       return;
     case Posted::Kind::kWatch:
+      if (watches_.size() >= kMaxWatches) {
+        return RefuseOne(posted, TooManyWait(watches_.size(), "watches"));
+      }
       watches_.push_back(std::move(posted));
       return;
+    case Posted::Kind::kBackup:
+      return StartBackup(std::move(posted));
     case Posted::Kind::kAsk:
       return CarryAsk(std::move(posted), std::nullopt);
     case Posted::Kind::kCommand:
@@ -223,6 +245,9 @@ void Engine::CarryAsk(Posted posted, std::optional<Answer> reported) {
   if (drained_) {
     AnswerDraining(ask);
   } else if (!Serve(ask)) {
+    if (waiting_.size() >= kMaxWaitingAsks) {
+      return RefuseAsk(ask, TooManyWait(waiting_.size(), "asks"));
+    }
     waiting_.push_back(std::move(ask));
   }
 }
@@ -296,7 +321,8 @@ void Engine::DropWaiting() {
     } else if (drained_) {
       AnswerDraining(*at);
     } else if (at->deadline <= now_) {
-      ready_.push_back({std::move(at->done), std::move(at->reply)});
+      // Asked once more: it may be the same ask as one before it that has been served meanwhile.
+      Serve(*at);
     } else {
       ++at;
       continue;
@@ -339,17 +365,54 @@ void Engine::RetryAppend() {
 
 // While events are held, memory is ahead of the disk: nothing may be decided on it, nor shown.
 void Engine::Refuse(std::vector<Posted> batch) {
-  for (Posted& posted : batch) {
-    if (posted.read_done) {
-      posted.read_done(held_status_, Look());
-    } else {
-      posted.done(held_status_, Look());
-    }
-  }
-  for (Posted& watch : watches_) watch.read_done(held_status_, Look());
+  for (Posted& posted : batch) RefuseOne(posted, held_status_);
+  for (Posted& watch : watches_) RefuseOne(watch, held_status_);
   for (WaitingAsk& waiting : waiting_) waiting.done(held_status_, Look());
   watches_.clear();
   waiting_.clear();
+}
+
+void Engine::RefuseOne(Posted& posted, const absl::Status& status) {
+  if (posted.backup_done) return posted.backup_done(status);
+  if (posted.read_done) return posted.read_done(status, Look());
+  posted.done(status, Look());
+}
+
+void Engine::StartBackup(Posted posted) {
+  std::erase_if(copies_, [](const auto& copy) { return copy.expired(); });
+  if (copying_.has_value() || copies_.size() >= kMaxCopies) {
+    return RefuseOne(
+        posted, absl::ResourceExhaustedError(absl::StrCat(
+                    copies_.size(), " backups are being fetched and ", copying_.has_value() ? 1 : 0,
+                    " is being made; one is made at a time, and at most ", kMaxCopies,
+                    " are kept until they are fetched. Try again later")));
+  }
+  copying_ = std::move(posted);
+}
+
+// A slice of the copy. The batch is on disk by now, so that the copy never knows more than the
+// journal.
+void Engine::StepBackup() {
+  if (!copying_.has_value()) return;
+  if (copying_->IsGone()) return EndBackup(CallerWentAway());
+  if (drained_) return EndBackup(absl::UnavailableError("the server is going down; try again"));
+  if (!held_.empty()) return EndBackup(held_status_);
+  if (copy_ == nullptr) {
+    absl::StatusOr<std::unique_ptr<JournalBackup>> started = journal_->StartBackup();
+    if (!started.ok()) return EndBackup(std::move(started).status());
+    copy_ = *std::move(started);
+  }
+  const absl::StatusOr<bool> whole = copy_->Step();
+  if (!whole.ok()) return EndBackup(whole.status());
+  if (*whole) EndBackup(copy_);
+}
+
+void Engine::EndBackup(absl::StatusOr<Backup> backup) {
+  if (backup.ok()) copies_.push_back(copy_);
+  copy_ = nullptr;
+  Posted posted = *std::move(copying_);
+  copying_.reset();
+  posted.backup_done(std::move(backup));
 }
 
 void Engine::AnswerReady() {
@@ -393,12 +456,14 @@ void Engine::ServeWatches() {
 
 absl::Time Engine::NextWake() const {
   if (!held_.empty()) return retry_at_;
+  if (copying_.has_value()) return now_;
   absl::Time wake = scheduler_.NextDue();
   for (const WaitingAsk& waiting : waiting_) wake = std::min(wake, waiting.deadline);
   for (const Posted& watch : watches_) {
     const Study* study = scheduler_.FindStudy(watch.study);
-    if (study != nullptr && study->version() != watch.version)
+    if (study != nullptr && study->version() != watch.version) {
       wake = std::min(wake, watch.earliest);
+    }
   }
   return wake;
 }

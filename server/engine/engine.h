@@ -48,6 +48,9 @@ class Engine {
   // again. CANCELLED: the caller went away.
   using Done = absl::AnyInvocable<void(absl::StatusOr<Reply>, const View&)>;
   using ReadDone = absl::AnyInvocable<void(absl::Status, const View&)>;
+  // Whoever holds the copy keeps its file.
+  using Backup = std::shared_ptr<JournalBackup>;
+  using BackupDone = absl::AnyInvocable<void(absl::StatusOr<Backup>)>;
 
   // Set by a caller that no longer waits; the engine then drops what it posted.
   using Gone = std::shared_ptr<std::atomic<bool>>;
@@ -70,6 +73,10 @@ class Engine {
   // when there is no such study, or none any more; UNAVAILABLE when the server goes down.
   void PostWatch(std::string study, uint64_t version, absl::Time earliest, Gone gone, ReadDone done)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // A copy of the journal with all that was answered before this call, made in slices between
+  // batches. RESOURCE_EXHAUSTED: another one is being made, too many are still held by others, or
+  // the disk has no room. UNAVAILABLE: the server goes down or cannot write.
+  void PostBackup(Gone gone, BackupDone done) ABSL_LOCKS_EXCLUDED(mu_);
   // Drops what those posted who are gone.
   void Sweep() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -93,7 +100,7 @@ class Engine {
 
  private:
   struct Posted {
-    enum class Kind { kCommand, kAsk, kReport, kRead, kWatch };
+    enum class Kind { kCommand, kAsk, kReport, kRead, kWatch, kBackup };
     Kind kind = Kind::kCommand;
     Command command;
     std::optional<Ask> ask;
@@ -104,6 +111,7 @@ class Engine {
     Gone gone;
     Done done;
     ReadDone read_done;
+    BackupDone backup_done;
 
     bool IsGone() const { return gone != nullptr && gone->load(std::memory_order_relaxed); }
   };
@@ -140,6 +148,10 @@ class Engine {
   void Commit();
   void RetryAppend();
   void Refuse(std::vector<Posted> batch);
+  void RefuseOne(Posted& posted, const absl::Status& status);
+  void StartBackup(Posted posted);
+  void StepBackup();
+  void EndBackup(absl::StatusOr<Backup> backup);
   void AnswerReady();
   void ServeWatches();
   bool WatchIsDue(const Posted& watch) const;
@@ -161,7 +173,10 @@ class Engine {
   std::vector<Posted> reads_;
   std::list<WaitingAsk> waiting_;  // In the order they came.
   std::list<Posted> watches_;
-  std::vector<Event> held_;  // Could not be appended: the disk is full.
+  std::optional<Posted> copying_;        // Who waits for the backup that is being made.
+  std::shared_ptr<JournalBackup> copy_;  // What it is given.
+  std::vector<std::weak_ptr<JournalBackup>> copies_;  // That were handed over.
+  std::vector<Event> held_;                           // Could not be appended: the disk is full.
   absl::Status held_status_;
   absl::Time retry_at_ = absl::InfiniteFuture();
   absl::Time held_since_ = absl::InfiniteFuture();  // Until the leases got that time back.

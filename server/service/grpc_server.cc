@@ -21,6 +21,8 @@ void SetChannelArguments(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Also on a stream on which nothing is said for hours.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
 }
@@ -45,6 +47,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
   builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&server->study_service_);
   builder.RegisterService(&server->worker_service_);
+  builder.RegisterService(&server->admin_service_);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || port == 0) {
     return absl::UnavailableError(
@@ -62,6 +65,7 @@ void GrpcServer::SetServing(bool serving) {
   health->SetServingStatus(serving);
   health->SetServingStatus(v1::StudyService::service_full_name(), serving);
   health->SetServingStatus(v1::WorkerService::service_full_name(), serving);
+  health->SetServingStatus(v1::AdminService::service_full_name(), serving);
 }
 
 void GrpcServer::Shutdown(absl::Duration grace) {

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/server.h"
 #include "server/engine/engine.h"
+#include "server/service/admin_service.h"
 #include "server/service/study_service.h"
 #include "server/service/worker_service.h"
 
@@ -33,10 +34,13 @@ class GrpcServer {
 
  private:
   GrpcServer(Engine* engine, std::string secret)
-      : study_service_(engine), worker_service_(engine, std::move(secret)) {}
+      : study_service_(engine),
+        worker_service_(engine, std::move(secret)),
+        admin_service_(engine) {}
 
   StudyServiceImpl study_service_;
   WorkerServiceImpl worker_service_;
+  AdminServiceImpl admin_service_;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -12,6 +12,7 @@
 #include "common/version.h"
 #include "server/engine/engine.h"
 #include "server/service/grpc_server.h"
+#include "server/service/offline_commands.h"
 #include "server/service/options.h"
 #include "server/store/sqlite_journal.h"
 #include "spdlog/spdlog.h"
@@ -25,10 +26,6 @@ constexpr absl::Duration kShutdownGrace = absl::Seconds(10);
 int Fail(const absl::Status& status, int exit_code) {
   spdlog::error("{}", std::string(status.message()));
   return exit_code;
-}
-
-int JournalExitCode(const absl::Status& status) {
-  return absl::IsDataLoss(status) ? kExitDamaged : kExitDataDir;
 }
 
 sigset_t StopSignals() {
@@ -103,6 +100,14 @@ int main(int argc, char** argv) {
   if (!log.ok()) {
     std::cerr << log.message() << std::endl;
     return halving::kExitUsage;
+  }
+  switch (parsed.options->command) {
+    case halving::ServerCommand::kVerify:
+      return halving::RunVerify(*parsed.options);
+    case halving::ServerCommand::kRestore:
+      return halving::RunRestore(*parsed.options);
+    case halving::ServerCommand::kServe:
+      break;
   }
   halving::PrepareSignals();
   return halving::Serve(*parsed.options);

@@ -11,12 +11,31 @@ Examples:
   halving-server                                  # 127.0.0.1:7070, data in ./halving-data
   halving-server --listen 0.0.0.0:7070 --data-dir /var/lib/halving
   halving-server --config /etc/halving/server.toml
+  halving-server verify --data-dir /var/lib/halving
+  halving-server restore backup.db --data-dir /var/lib/halving-2
 
 Stop it with SIGTERM or Ctrl-C: it answers what is under way and exits with 0. A second signal ends
 it at once; nothing that was acknowledged is lost either way.
 
 Exit codes: 0 stopped; 2 usage; 3 the address cannot be bound; 4 the data directory is in use,
 unreadable, or from a newer version; 5 the journal is damaged; 1 anything else.)";
+
+void AddOfflineCommands(CLI::App& app, ServerOptions& options) {
+  CLI::App* verify = app.add_subcommand(
+      "verify", "Read the journal of a stopped server, or a backup, whole; changes nothing");
+  verify->fallthrough();
+  verify->add_option("FILE", options.file, "A backup; without it, the journal in --data-dir")
+      ->type_name("");
+  verify->callback([&options] { options.command = ServerCommand::kVerify; });
+
+  CLI::App* restore = app.add_subcommand(
+      "restore", "Put a backup into a --data-dir that has no journal yet, all or nothing");
+  restore->fallthrough();
+  restore->add_option("FILE", options.file, "What `halving backup` wrote")
+      ->required()
+      ->type_name("");
+  restore->callback([&options] { options.command = ServerCommand::kRestore; });
+}
 
 }  // namespace
 
@@ -26,6 +45,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   app.footer(kFooter);
   app.set_version_flag("--version", std::string("halving-server ") + kVersion);
   app.set_config("--config", "", "Read options from this file (TOML or INI)");
+  app.allow_config_extras(false);  // A misspelt line must not go unnoticed.
   app.add_option("--listen", options.listen, "Address and port to serve gRPC on; port 0 picks one")
       ->envname("HALVING_LISTEN")
       ->capture_default_str();
@@ -36,6 +56,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
       ->envname("HALVING_LOG_LEVEL")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
+  AddOfflineCommands(app, options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -7,10 +7,14 @@
 
 namespace halving {
 
+enum class ServerCommand { kServe, kVerify, kRestore };
+
 struct ServerOptions {
+  ServerCommand command = ServerCommand::kServe;
   std::string listen = "127.0.0.1:7070";
   std::string data_dir = "./halving-data";
   std::string log_level = "info";
+  std::string file;  // What to verify, or to restore; empty: the data directory's journal.
 };
 
 // How the program ends. Operators and supervisors tell the reasons apart by these.

@@ -14,6 +14,7 @@ namespace {
 
 using google::protobuf::Value;
 
+constexpr size_t kMaxSpecBytes = 1 << 20;  // Several must fit into one answer.
 constexpr size_t kMaxWorkerIdBytes = 128;
 constexpr size_t kMaxRequestIdBytes = 64;
 constexpr size_t kMaxTextBytes = 256;
@@ -234,6 +235,10 @@ absl::StatusOr<Limits> FromProto(const v1::Limits& from) {
 }
 
 absl::StatusOr<StudySpec> FromProto(const v1::StudySpec& from) {
+  if (from.ByteSizeLong() > kMaxSpecBytes) {
+    return Invalid("study has ", from.ByteSizeLong(), " bytes as a message; at most ",
+                   kMaxSpecBytes, ". Let objective_options name a file rather than hold it");
+  }
   if (HasNonFiniteNumber(from.objective_options())) {
     return Invalid("objective_options holds a number that is NaN or infinite; JSON has none");
   }

@@ -14,14 +14,7 @@ namespace {
 
 constexpr int kMaxRunningShown = 1000;
 // Fewer equal errors may be chance.
-constexpr size_t kTiedErrors = 4;
-
-double Median(std::vector<double> errors) {
-  const auto middle = errors.begin() + static_cast<int64_t>(errors.size() / 2);
-  std::nth_element(errors.begin(), middle, errors.end());
-  if (errors.size() % 2 == 1) return *middle;
-  return (*middle + *std::max_element(errors.begin(), middle)) / 2;
-}
+constexpr int64_t kTiedErrors = 4;
 
 void ShowResult(const Study& study, const RungResult& result, v1::RungResult* to) {
   to->set_epochs(study.ladder().epochs(result.rung));
@@ -40,16 +33,18 @@ void ShowLevels(const Study& study, const Levels& levels, int64_t round, v1::Stu
     v1::RungStatus* rung = to->add_rungs();
     rung->set_epochs(study.ladder().epochs(k));
     rung->set_size(study.ladder().size(k));
-    rung->set_waiting(static_cast<int64_t>(level.outcomes.size()));
-    rung->set_queued(level.queued);
+    // A study that has ended keeps its queue, for an extension, but nothing in it waits for
+    // anybody.
+    rung->set_waiting(study.ended() ? 0 : static_cast<int64_t>(level.outcomes.size()));
+    rung->set_queued(study.ended() ? 0 : level.queued);
     rung->set_running(level.running);
     rung->set_reported(level.reported);
     rung->set_failed(level.failed);
     rung->set_promoted(level.promoted);
     rung->set_round(round);
     if (level.errors.empty()) continue;
-    rung->set_best_error(*std::min_element(level.errors.begin(), level.errors.end()));
-    rung->set_median_error(Median(level.errors));
+    rung->set_best_error(level.errors.least());
+    rung->set_median_error(level.errors.Median());
   }
 }
 
@@ -89,12 +84,10 @@ void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now,
   }
   for (const auto& [key, levels] : study.rungs().groups()) {
     for (int k = 0; k < study.ladder().rungs(); ++k) {
-      const std::vector<double>& errors = levels[k].errors;
-      if (errors.size() < kTiedErrors) continue;
-      const auto [least, most] = std::minmax_element(errors.begin(), errors.end());
-      if (*least != *most) continue;
-      to->add_notes(absl::StrCat("all ", errors.size(), " errors at ", study.ladder().epochs(k),
-                                 " epochs are ", *least,
+      const ErrorSummary& errors = levels[k].errors;
+      if (errors.count() < kTiedErrors || errors.least() != errors.most()) continue;
+      to->add_notes(absl::StrCat("all ", errors.count(), " errors at ", study.ladder().epochs(k),
+                                 " epochs are ", errors.least(),
                                  ", so promotions there are by chance; train longer (min_epochs)"));
     }
   }

@@ -2,14 +2,31 @@
 #ifndef HALVING_SERVER_STORE_JOURNAL_H_
 #define HALVING_SERVER_STORE_JOURNAL_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/core/events.h"
 
 namespace halving {
+
+// A copy of a journal in the making. The file goes with the object; nothing of it is left behind.
+// To be stepped by the journal's thread; thread-compatible from then on.
+class JournalBackup {
+ public:
+  virtual ~JournalBackup() = default;
+
+  // Copies a slice, a few milliseconds' worth. True once the copy is whole: it then holds all that
+  // was appended before this call. RESOURCE_EXHAUSTED: the disk has no room for it. After any error
+  // the copy is worthless.
+  virtual absl::StatusOr<bool> Step() = 0;
+
+  // Where it lies: a journal of its own, which can be verified and restored.
+  virtual const std::string& file() const = 0;
+};
 
 // Journal keeps the durable events and gives them back in the order they came. It knows nothing of
 // what they mean. Thread-compatible: the Engine's thread owns it once the server runs.
@@ -25,7 +42,12 @@ class Journal {
   // Calls `apply` for each event since the beginning. DATA_LOSS when one is not what was written.
   virtual absl::Status Replay(absl::FunctionRef<void(const Event&)> apply) = 0;
 
-  // 32 random bytes, made with the journal: the key of its lease ids.
+  // Appends may go on between the steps of the copy. It must not outlive the journal before it is
+  // whole. RESOURCE_EXHAUSTED: there is no room beside the journal.
+  virtual absl::StatusOr<std::unique_ptr<JournalBackup>> StartBackup() = 0;
+
+  // 32 random bytes, made with the journal and anew when a backup is restored: the key of its lease
+  // ids.
   virtual const std::string& secret() const = 0;
 };
 

@@ -2,6 +2,7 @@
 #ifndef HALVING_SERVER_STORE_MEMORY_JOURNAL_H_
 #define HALVING_SERVER_STORE_MEMORY_JOURNAL_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ class MemoryJournal : public Journal {
   absl::Status Replay(absl::FunctionRef<void(const Event&)> apply) override {
     for (const Event& event : events_) apply(event);
     return absl::OkStatus();
+  }
+  absl::StatusOr<std::unique_ptr<JournalBackup>> StartBackup() override {
+    return absl::UnimplementedError("a journal in memory has no backups");
   }
   const std::string& secret() const override { return secret_; }
 

@@ -1,20 +1,18 @@
 #include "server/store/sqlite_journal.h"
 
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/crypto.h"
 #include "common/random.h"
 #include "common/status.h"
 #include "server/store/event_codec.h"
+#include "server/store/sqlite_backup.h"
 #include "server/store/wal_check.h"
 
 namespace halving {
@@ -34,8 +32,6 @@ std::string Chain(absl::string_view previous, int64_t seq, absl::string_view dat
   bytes.append(data.data(), data.size());
   return Sha256(bytes).substr(0, kChainBytes);
 }
-
-bool IsNoRoom(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 
 // Finalizes a statement at the end of its scope.
 class Statement {
@@ -58,79 +54,84 @@ absl::string_view Blob(sqlite3_stmt* statement, int column) {
   return {static_cast<const char*>(data), static_cast<size_t>(size)};
 }
 
-absl::Status FromErrno(int error, const std::string& what) {
-  const std::string message = absl::StrCat(what, ": ", std::strerror(error));
-  if (error == EACCES || error == EPERM || error == EROFS) {
-    return absl::PermissionDeniedError(message);
+// A name that nobody gives a copy of their own.
+constexpr char kCopyPrefix[] = ".halving-copy-";
+
+// Copies that a server did not live to hand over.
+void SweepCopies(const DataDirectory& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path(), error)) {
+    if (absl::StartsWith(entry.path().filename().string(), kCopyPrefix)) {
+      std::filesystem::remove(entry.path(), error);
+    }
   }
-  return absl::FailedPreconditionError(message);
 }
 
-std::string ReadPid(int fd) {
-  char text[32] = {};
-  const ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
-  return size > 0 ? std::string(text, static_cast<size_t>(size)) : "unknown";
+// What means something in a URI is written as %XX. https://www.sqlite.org/uri.html
+std::string UriPath(const std::string& path) {
+  return absl::StrReplaceAll(path, {{"%", "%25"}, {"?", "%3f"}, {"#", "%23"}});
 }
 
 }  // namespace
 
-absl::StatusOr<DataDirectory> DataDirectory::Lock(const std::string& path) {
-  std::error_code error;
-  const bool made = std::filesystem::create_directories(path, error);
-  if (made) {
-    std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
-  }
-  if (error) return FromErrno(error.value(), absl::StrCat("cannot make data directory ", path));
-  const std::string file = path + "/lock";
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return FromErrno(errno, absl::StrCat("cannot open ", file));
-  DataDirectory directory(path, fd);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return FromErrno(errno, absl::StrCat("cannot lock ", file));
-    return absl::FailedPreconditionError(
-        absl::StrCat("data directory ", path, " is in use by the halving-server with pid ",
-                     ReadPid(fd), "; stop that one, or choose another --data-dir"));
-  }
-  const std::string pid = absl::StrCat(getpid());
-  const bool named = ftruncate(fd, 0) == 0 && pwrite(fd, pid.data(), pid.size(), 0) >= 0;
-  // On a full disk the pid is missing, but the lock holds, and what was written can be read.
-  if (!named && !IsNoRoom(errno)) return FromErrno(errno, absl::StrCat("cannot write ", file));
-  return directory;
-}
-
-DataDirectory::DataDirectory(DataDirectory&& other) noexcept
-    : path_(std::move(other.path_)), fd_(other.fd_) {
-  other.fd_ = -1;
-}
-
-DataDirectory::~DataDirectory() {
-  if (fd_ >= 0) close(fd_);
-}
-
 absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(DataDirectory directory) {
-  auto journal = std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(directory)));
-  HV_RETURN_IF_ERROR(CheckWal(journal->file() + "-wal"));
-  HV_RETURN_IF_ERROR(journal->Connect());
+  SweepCopies(directory);
+  std::string file = directory.journal_file();
+  return OpenToWrite(
+      std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(file), std::move(directory))));
+}
+
+absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::OpenFile(const std::string& file) {
+  return OpenToWrite(std::unique_ptr<SqliteJournal>(new SqliteJournal(file, std::nullopt)));
+}
+
+absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::OpenToWrite(
+    std::unique_ptr<SqliteJournal> journal) {
+  HV_RETURN_IF_ERROR(CheckWal(journal->file_ + "-wal"));
+  HV_RETURN_IF_ERROR(journal->Connect(journal->file_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
   HV_ASSIGN_OR_RETURN(const bool made, journal->CheckOwner());
   HV_RETURN_IF_ERROR(journal->UseWal());
   if (!made) HV_RETURN_IF_ERROR(journal->MakeSchema());
   HV_RETURN_IF_ERROR(journal->CheckPages());
   HV_RETURN_IF_ERROR(journal->LoadState());
-  HV_RETURN_IF_ERROR(journal->Fold());
+  return journal;
+}
+
+absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::OpenToRead(const std::string& file) {
+  auto journal = std::unique_ptr<SqliteJournal>(new SqliteJournal(file, std::nullopt));
+  if (!std::filesystem::exists(file)) {
+    return absl::NotFoundError(absl::StrCat("there is no journal ", file));
+  }
+  HV_RETURN_IF_ERROR(CheckWal(file + "-wal"));
+  if (std::filesystem::exists(file + "-wal")) {
+    // Only a connection that may write takes a -wal into account; this one leaves it as it is.
+    HV_RETURN_IF_ERROR(journal->Connect(file, SQLITE_OPEN_READWRITE));
+    HV_RETURN_IF_ERROR(journal->Run("PRAGMA query_only = 1"));
+  } else {
+    // Without "immutable" SQLite would make a -wal, and want to.
+    HV_RETURN_IF_ERROR(journal->Connect(absl::StrCat("file:", UriPath(file), "?immutable=1"),
+                                        SQLITE_OPEN_READONLY | SQLITE_OPEN_URI));
+  }
+  HV_ASSIGN_OR_RETURN(const bool made, journal->CheckOwner());
+  if (!made) return absl::NotFoundError(absl::StrCat(file, " is empty; it holds no journal"));
+  HV_RETURN_IF_ERROR(journal->CheckPages());
+  HV_RETURN_IF_ERROR(journal->LoadState());
+  journal->read_only_ = true;
   return journal;
 }
 
 SqliteJournal::~SqliteJournal() {
   sqlite3_finalize(insert_);
-  sqlite3_close(db_);  // Also folds the -wal into the database and removes it.
+  sqlite3_close(db_);  // If it is known to be whole: folds the -wal into it and removes that.
 }
 
-absl::Status SqliteJournal::Connect() {
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  if (sqlite3_open_v2(file().c_str(), &db_, flags, nullptr) != SQLITE_OK) {
+absl::Status SqliteJournal::Connect(const std::string& name, int flags) {
+  if (sqlite3_open_v2(name.c_str(), &db_, flags | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK) {
     return Error("opening");
   }
   sqlite3_extended_result_codes(db_, 1);
+  // What is damaged is left as it is, also when it is closed.
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   // EXCLUSIVE before WAL: the WAL index then lives in memory, and no second connection can exist.
   return Run("PRAGMA locking_mode = EXCLUSIVE");
 }
@@ -141,13 +142,13 @@ absl::StatusOr<bool> SqliteJournal::CheckOwner() {
   HV_ASSIGN_OR_RETURN(const int64_t tables, ReadNumber("SELECT count(*) FROM sqlite_master"));
   if (tables > 0 && application != kApplicationId) {
     return absl::FailedPreconditionError(
-        absl::StrCat(file(),
+        absl::StrCat(file_,
                      " is an SQLite database, but no journal of halving-server; choose "
                      "another --data-dir"));
   }
   if (version > kSchemaVersion) {
     return absl::FailedPreconditionError(
-        absl::StrCat(file(), " has layout version ", version,
+        absl::StrCat(file_, " has layout version ", version,
                      ", written by a newer halving-server; this one reads up to ", kSchemaVersion,
                      ". Start the newer one"));
   }
@@ -158,7 +159,7 @@ absl::Status SqliteJournal::UseWal() {
   HV_ASSIGN_OR_RETURN(const std::string mode, ReadText("PRAGMA journal_mode = WAL"));
   if (mode != "wal") {
     return absl::FailedPreconditionError(absl::StrCat(
-        file(), " stays in journal mode \"", mode,
+        file_, " stays in journal mode \"", mode,
         "\", it must be \"wal\"; is the data directory on a file system that can lock files?"));
   }
   // Instead of SQLite's own, which hides a failed sync. Fold() looks at the number.
@@ -178,13 +179,7 @@ absl::Status SqliteJournal::MakeSchema() {
       Run("CREATE TABLE events (seq INTEGER PRIMARY KEY, data BLOB NOT NULL, "
           "chain BLOB NOT NULL)"));
   HV_RETURN_IF_ERROR(Run("CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL)"));
-  {
-    const Statement insert(db_, "INSERT INTO meta VALUES ('secret', ?)");
-    const std::string secret = SecureRandomBytes(kSecretBytes);
-    sqlite3_bind_blob(insert.get(), 1, secret.data(), static_cast<int>(secret.size()),
-                      SQLITE_TRANSIENT);
-    if (sqlite3_step(insert.get()) != SQLITE_DONE) return Error("writing");
-  }
+  HV_RETURN_IF_ERROR(SetMeta("secret", SecureRandomBytes(kSecretBytes)));
   HV_RETURN_IF_ERROR(Run(absl::StrCat("PRAGMA application_id = ", kApplicationId).c_str()));
   HV_RETURN_IF_ERROR(Run(absl::StrCat("PRAGMA user_version = ", kSchemaVersion).c_str()));
   return Run("COMMIT");
@@ -195,11 +190,15 @@ absl::Status SqliteJournal::CheckPages() {
   HV_ASSIGN_OR_RETURN(const std::string found, ReadText("PRAGMA quick_check(1)"));
   if (found == "ok") return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
-      file(), " is damaged: ", found, ". Nothing was changed; restore a backup of the directory"));
+      file_, " is damaged: ", found, ". Nothing was changed; restore a backup of the directory"));
 }
 
 absl::Status SqliteJournal::LoadState() {
   HV_ASSIGN_OR_RETURN(secret_, ReadText("SELECT value FROM meta WHERE name = 'secret'"));
+  HV_ASSIGN_OR_RETURN(
+      const std::string restored,
+      ReadText("SELECT coalesce(max(value), x'') FROM meta WHERE name = 'restored'"));
+  lease_key_ = restored.empty() ? secret_ : HmacSha256(secret_, restored);
   const Statement last(db_, "SELECT seq, chain FROM events ORDER BY seq DESC LIMIT 1");
   const int step = sqlite3_step(last.get());
   if (step != SQLITE_ROW && step != SQLITE_DONE) return Error("reading");
@@ -217,6 +216,7 @@ absl::Status SqliteJournal::LoadState() {
 
 absl::Status SqliteJournal::Append(const std::vector<Event>& events) {
   if (events.empty()) return absl::OkStatus();
+  HV_RETURN_IF_ERROR(StartWriting());
   HV_RETURN_IF_ERROR(Write(events));
   return Fold();
 }
@@ -280,18 +280,46 @@ absl::Status SqliteJournal::Replay(absl::FunctionRef<void(const Event&)> apply) 
     chain = Chain(chain, seq, data);
     if (sqlite3_column_int64(select.get(), 0) != seq || chain != Blob(select.get(), 2)) {
       return absl::DataLossError(
-          absl::StrCat(file(), ": event ", seq,
+          absl::StrCat(file_, ": event ", seq,
                        " is not the one that was written there (its checksum differs). Nothing was "
                        "changed; restore a backup of the data directory"));
     }
     const absl::StatusOr<Event> event = DecodeEvent(data);
     if (!event.ok()) {
       return absl::Status(event.status().code(),
-                          absl::StrCat(file(), ": event ", seq, ": ", event.status().message()));
+                          absl::StrCat(file_, ": event ", seq, ": ", event.status().message()));
     }
     apply(*event);
   }
-  return step == SQLITE_DONE ? absl::OkStatus() : Error("reading");
+  if (step != SQLITE_DONE) return Error("reading");
+  return read_only_ ? absl::OkStatus() : StartWriting();
+}
+
+// The journal is whole, or its caller has no need to know: from here on it is changed.
+absl::Status SqliteJournal::StartWriting() {
+  if (writing_) return absl::OkStatus();
+  writing_ = true;
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  return Fold();
+}
+
+absl::StatusOr<std::unique_ptr<JournalBackup>> SqliteJournal::StartBackup() {
+  const std::filesystem::path directory = std::filesystem::path(file_).parent_path();
+  return SqliteBackup::Start(db_, directory / absl::StrCat(kCopyPrefix, ++backups_));
+}
+
+absl::Status SqliteJournal::RenewSecret() {
+  const std::string restored = SecureRandomBytes(kSecretBytes);
+  HV_RETURN_IF_ERROR(SetMeta("restored", restored));
+  lease_key_ = HmacSha256(secret_, restored);
+  return absl::OkStatus();
+}
+
+absl::Status SqliteJournal::SetMeta(const char* name, const std::string& value) {
+  const Statement insert(db_, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
+  sqlite3_bind_text(insert.get(), 1, name, -1, SQLITE_STATIC);
+  sqlite3_bind_blob(insert.get(), 2, value.data(), static_cast<int>(value.size()), SQLITE_STATIC);
+  return sqlite3_step(insert.get()) == SQLITE_DONE ? absl::OkStatus() : Error("writing");
 }
 
 absl::Status SqliteJournal::Run(const char* sql) {
@@ -309,52 +337,6 @@ absl::StatusOr<std::string> SqliteJournal::ReadText(const char* sql) {
   const Statement statement(db_, sql);
   if (sqlite3_step(statement.get()) != SQLITE_ROW) return Error(sql);
   return std::string(Blob(statement.get(), 0));
-}
-
-// The system's error behind SQLite's; 0 where there is none. SQLite keeps the last one, so that
-// with other codes it is of long ago.
-int SqliteJournal::SystemError(int extended_code) {
-  if (extended_code == SQLITE_IOERR_WRITE) {
-    // A commit writes to the -wal, and leaves what happened there with the file alone.
-    sqlite3_file* wal = nullptr;
-    int error = 0;
-    if (sqlite3_file_control(db_, nullptr, SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
-        wal != nullptr && wal->pMethods != nullptr &&
-        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
-        error != 0) {
-      return error;
-    }
-  }
-  const int code = extended_code & 0xff;
-  return code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(db_) : 0;
-}
-
-absl::Status SqliteJournal::Error(const std::string& doing) {
-  const int extended = sqlite3_extended_errcode(db_);
-  const int code = extended & 0xff;
-  const int system = SystemError(extended);
-  const std::string message =
-      absl::StrCat(file(), ": ", doing, " failed: ", sqlite3_errmsg(db_), " (SQLite code ",
-                   extended, system == 0 ? "" : absl::StrCat(", ", std::strerror(system)), ")");
-  // No room for a sync is another matter: what was written before may be gone.
-  const bool no_room =
-      (extended == SQLITE_IOERR_WRITE || code == SQLITE_CANTOPEN) && IsNoRoom(system);
-  if (code == SQLITE_FULL || no_room) return absl::ResourceExhaustedError(message);
-  switch (code) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_DONE:  // A row that must be there is not.
-      return absl::DataLossError(message);
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_READONLY:
-      return absl::PermissionDeniedError(message);
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return absl::FailedPreconditionError(message);
-    default:
-      return absl::InternalError(message);
-  }
 }
 
 }  // namespace halving

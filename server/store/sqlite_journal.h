@@ -4,38 +4,21 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/store/data_directory.h"
 #include "server/store/journal.h"
+#include "server/store/sqlite_error.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
 
 namespace halving {
-
-// A directory that one process at a time may use, by a lock on the file `lock` in it. The lock goes
-// with the process, however it ends.
-class DataDirectory {
- public:
-  // Makes the directory if it is not there, for nobody else to read: the key of the lease ids lies
-  // in it. FAILED_PRECONDITION: another process holds it, named by its pid. PERMISSION_DENIED, or
-  // what else the system says: it cannot be made or written.
-  static absl::StatusOr<DataDirectory> Lock(const std::string& path);
-  ~DataDirectory();
-  DataDirectory(DataDirectory&& other) noexcept;
-  DataDirectory& operator=(DataDirectory&&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  DataDirectory(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-
-  std::string path_;
-  int fd_ = -1;
-};
 
 // One connection, locking_mode EXCLUSIVE, WAL, synchronous FULL: an append that returned OK has
 // been synced. Each event carries a hash chained over the secret and all events before it, so that
@@ -45,27 +28,39 @@ class SqliteJournal : public Journal {
   // Opens or makes `journal.db` in the directory. FAILED_PRECONDITION: written by a newer version,
   // or not one of ours; it is left as it was. DATA_LOSS: it or its -wal is damaged.
   static absl::StatusOr<std::unique_ptr<SqliteJournal>> Open(DataDirectory directory);
+  // The same of one file, in a directory that the caller holds.
+  static absl::StatusOr<std::unique_ptr<SqliteJournal>> OpenFile(const std::string& file);
+  // Opens a journal that nobody has open, to be replayed only: neither it nor its -wal is changed.
+  // NOT_FOUND: there is none. Else the errors of Open().
+  static absl::StatusOr<std::unique_ptr<SqliteJournal>> OpenToRead(const std::string& file);
   ~SqliteJournal() override;
 
   absl::Status Append(const std::vector<Event>& events) override;
   absl::Status Replay(absl::FunctionRef<void(const Event&)> apply) override;
-  const std::string& secret() const override { return secret_; }
+  absl::StatusOr<std::unique_ptr<JournalBackup>> StartBackup() override;
+  const std::string& secret() const override { return lease_key_; }
+
+  // From now on there is another secret(): leases given out before are void. For a restored backup,
+  // which would else give out the same ids again to others.
+  absl::Status RenewSecret();
 
   // The version of the file's layout that this program writes.
   static constexpr int kSchemaVersion = 1;
 
  private:
-  explicit SqliteJournal(DataDirectory directory) : directory_(std::move(directory)) {}
+  SqliteJournal(std::string file, std::optional<DataDirectory> directory)
+      : directory_(std::move(directory)), file_(std::move(file)) {}
 
-  std::string file() const { return directory_.path() + "/journal.db"; }
-
-  absl::Status Connect();
+  static absl::StatusOr<std::unique_ptr<SqliteJournal>> OpenToWrite(
+      std::unique_ptr<SqliteJournal> journal);
+  absl::Status Connect(const std::string& name, int flags);
   // Refuses what another program, or a newer version, wrote; says whether there is anything yet.
   absl::StatusOr<bool> CheckOwner();
   absl::Status UseWal();
   absl::Status MakeSchema();
   absl::Status LoadState();
   absl::Status CheckPages();
+  absl::Status StartWriting();
   absl::Status Write(const std::vector<Event>& events);
   absl::Status Insert(const Event& event);
   // Folds the -wal into the database when it has grown, or holds what was rolled back.
@@ -73,16 +68,20 @@ class SqliteJournal : public Journal {
   absl::Status Run(const char* sql);
   absl::StatusOr<int64_t> ReadNumber(const char* sql);
   absl::StatusOr<std::string> ReadText(const char* sql);
-  int SystemError(int extended_code);
-  // What the last failing call of SQLite means.
-  absl::Status Error(const std::string& doing);
+  absl::Status SetMeta(const char* name, const std::string& value);
+  absl::Status Error(const std::string& doing) { return SqliteError(db_, file_, doing); }
 
-  const DataDirectory directory_;
+  const std::optional<DataDirectory> directory_;  // Locked, if it is ours to lock.
+  const std::string file_;
   sqlite3* db_ = nullptr;
   sqlite3_stmt* insert_ = nullptr;
-  std::string secret_;
+  std::string secret_;     // Where the chain of hashes begins.
+  std::string lease_key_;  // The same, until a backup was restored.
+  int64_t backups_ = 0;    // How many were started.
   int64_t last_seq_ = 0;
   std::string last_chain_;
+  bool read_only_ = false;
+  bool writing_ = false;
   int wal_pages_ = 0;
   bool wal_leftovers_ = true;  // There may be frames of a transaction that was never committed.
 };

@@ -293,6 +293,24 @@ TEST_F(AgentServerTest, LeavingInALongAskIsQuick) {
   EXPECT_LT(Clock::Real()->Now() - start, absl::Seconds(10)) << "and not the 20 s of the ask";
 }
 
+TEST_F(AgentServerTest, TrialThatTheServerGaveJustWhenTheWorkerLeftIsGivenBack) {
+  // The answer to the first ask is lost: it waits until the agent has cut it off and asked again.
+  server_.set_on_suggest([this](const v1::SuggestRequest&, int nth, v1::SuggestResponse*) {
+    if (nth == 0) leave_.Request("worker is leaving (test)");
+    if (nth == 1) server_.AddFromHook(MakeAssignment(1));
+    return grpc::Status::OK;
+  });
+  StartAgent();
+  EXPECT_THAT(Join(), IsOk());
+  const std::vector<v1::SuggestRequest> asks = server_.asks();
+  ASSERT_EQ(asks.size(), 2U);
+  EXPECT_EQ(asks[1].request_id(), asks[0].request_id());
+  EXPECT_FALSE(asks[1].has_wait());
+  const std::vector<v1::ReportRequest> reports = server_.final_reports();
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].returned().reason(), "worker is leaving (test)");
+}
+
 TEST_F(AgentServerTest, LeavingGivesTheTrialBackWithItsCheckpoint) {
   server_.Add(MakeScripted(
       1, {PrintEpoch(1), Step("checkpoint", "epoch 1"), PrintCheckpoint(1), Save(), Step("hang")}));

@@ -47,7 +47,8 @@ TEST_F(AgentTest, TrainsAndAsksForTheNextInItsReport) {
   EXPECT_EQ(reports[1].lease_id(), "lease-2");
 
   const std::vector<v1::SuggestRequest> asks = server_.asks();
-  EXPECT_EQ(asks.size(), 2U) << "the second trial came with the answer to the first report";
+  ASSERT_EQ(asks.size(), 3U) << "the second trial came with the answer to the first report";
+  EXPECT_EQ(asks[2].request_id(), asks[1].request_id()) << "on leaving, what was open is looked at";
   const v1::SuggestRequest& next = reports[0].next();
   EXPECT_EQ(asks[0].wait().seconds(), 20);
   EXPECT_EQ(next.wait().seconds(), 0) << "the answer to a report is not held up";
@@ -126,6 +127,45 @@ TEST_F(AgentTest, CheckpointStaysWhenTheReportIsRefused) {
   AwaitFinal(1);
   ASSERT_TRUE(AwaitAsks(2));
   EXPECT_EQ(Checkpoints().count("old.ckpt"), 1U) << "the newer attempt may start from it";
+}
+
+TEST_F(AgentTest, CheckpointOfARefusedResultIsRemoved) {
+  server_.set_on_report([](const v1::ReportRequest& request, int) {
+    if (!request.has_completed()) return std::optional<FakeServer::Answer>();
+    return std::optional<FakeServer::Answer>(
+        {{grpc::StatusCode::FAILED_PRECONDITION, "handed out again"}, {}});
+  });
+  server_.Add(MakeAssignment(1));
+  StartAgent();
+  EXPECT_THAT(AwaitFinal(1)[0].completed().checkpoint_id(), StartsWith("s.1.2."));
+  EXPECT_TRUE(Eventually([&] { return Checkpoints().empty(); }));
+}
+
+// Epoch 2 is the last one: its checkpoint leaves nothing to train, so that only the first is of use
+// to the next attempt.
+TEST_F(AgentTest, ATrainerThatDiesBeforeItsResultLeavesTheCheckpointBefore) {
+  std::filesystem::create_directory(checkpoint_dir());
+  server_.Add(MakeScripted(1, {PrintEpoch(1), Step("checkpoint", "epoch 1"), PrintCheckpoint(1),
+                               Step("await", temp_.File("go")), Step("checkpoint", "epoch 2"),
+                               PrintCheckpoint(2), Step("exit", 1)}));
+  StartAgent();
+  ASSERT_TRUE(Eventually([&] { return Checkpoints().size() == 1; }));
+  WriteFile(temp_.File("go"), "");
+  EXPECT_TRUE(AwaitFinal(1)[0].failed().retryable());
+  const v1::Progress last = server_.progress_reports().back().progress();
+  EXPECT_EQ(last.checkpoint_epoch(), 1);
+  EXPECT_THAT(Checkpoints(), ElementsAre(last.checkpoint_id()));
+}
+
+TEST_F(AgentTest, AResultWithoutACheckpointOfItsEpochIsPrecededByTheNewestOne) {
+  server_.Add(MakeScripted(
+      1, {PrintEpoch(1), Step("checkpoint", "epoch 1"), PrintCheckpoint(1), PrintDone()}));
+  StartAgent();
+  EXPECT_THAT(AwaitFinal(1)[0].completed().checkpoint_id(), IsEmpty());
+  ASSERT_FALSE(server_.progress_reports().empty());
+  const v1::Progress last = server_.progress_reports().back().progress();
+  EXPECT_EQ(last.checkpoint_epoch(), 1);
+  EXPECT_THAT(Checkpoints(), ElementsAre(last.checkpoint_id()));
 }
 
 TEST_F(AgentTest, MissingCheckpointGivesTheTrialBack) {

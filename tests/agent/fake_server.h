@@ -45,6 +45,10 @@ class FakeServer : private v1::WorkerService::Service {
   std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
 
   void Add(const v1::Assignment& assignment);
+  // The same, from within a hook.
+  void AddFromHook(const v1::Assignment& assignment) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    queue_.push_back(assignment);
+  }
   void set_on_report(OnReport on_report);
   void set_on_suggest(OnSuggest on_suggest);
 

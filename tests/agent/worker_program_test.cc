@@ -117,6 +117,22 @@ TEST_F(WorkerProgramTest, SecondSignalEndsAtOnce) {
   EXPECT_TRUE(IsGoneSoon(trainer));
 }
 
+TEST_F(WorkerProgramTest, ASignalThatWasIgnoredStaysSoAsUnderNohup) {
+  server_.Add(MakeScripted(1, {Save(), Step("await", temp_.File("go")), PrintDone()}));
+  server_.Add(MakeAssignment(2));
+  StartExactly({"/bin/sh", "-c",
+                absl::StrCat("trap '' HUP; exec ", HALVING_WORKER, " --server ", server_.address(),
+                             " --id w --max-jobs 2 --checkpoint-dir ", temp_.File("ckpt"),
+                             " --trainer ", FAKE_TRAINER)});
+  ASSERT_GT(Saved().at("pid").get<pid_t>(), 0);
+  kill(pid_, SIGHUP);
+  WriteFile(temp_.File("go"), "");
+  EXPECT_EQ(Wait(), 0) << Stderr();
+  const std::vector<v1::ReportRequest> reports = server_.final_reports();
+  ASSERT_EQ(reports.size(), 2U) << Stderr();
+  EXPECT_TRUE(reports[0].has_completed() && reports[1].has_completed()) << Stderr();
+}
+
 TEST_F(WorkerProgramTest, KilledWorkerTakesItsTrainerAlong) {
   server_.Add(MakeScripted(1, {Step("ignore_sigterm"), Save(), Step("hang")}));
   // Below a shell with more to do, so that the trainer is a grandchild.

@@ -304,8 +304,8 @@ TEST_F(CommandTest, ASilentServerIsNotWaitedForForEver) {
 TEST_F(CommandTest, ARefusalIsToldInFull) {
   service_->Fail(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "1000 studies; 1000 allowed"));
   EXPECT_EQ(Run({"list"}), kExitFailed);
-  EXPECT_THAT(err(),
-              HasSubstr("a quota is used up (RESOURCE_EXHAUSTED): 1000 studies; 1000 allowed"));
+  EXPECT_THAT(
+      err(), HasSubstr("too much for the server (RESOURCE_EXHAUSTED): 1000 studies; 1000 allowed"));
 }
 
 TEST_F(CommandTest, OutputThatCannotBeWrittenIsAFailure) {

@@ -126,7 +126,7 @@ TEST(Rule4PerRound, FinishedRoundsAreFoldedIntoOneSum) {
   }
   EXPECT_LE(most, 2);
   EXPECT_THAT(f.Results(), ElementsAre(160, 80, 40, 20));
-  EXPECT_EQ(f.study().rungs().closed()[0].errors.size(), 160u);
+  EXPECT_EQ(f.study().rungs().closed()[0].errors.count(), 160);
   EXPECT_EQ(f.study().rungs().closed()[0].promoted, 80);
 }
 

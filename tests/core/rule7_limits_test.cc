@@ -244,6 +244,18 @@ TEST(Rule7WallTime, CountsNeitherPausesNorDowntime) {
   EXPECT_EQ(f.study().state(), StudyState::kCompleted);
 }
 
+TEST(Rule7WallTime, MaxWallTimeCountsNoTimeInWhichTheServerStoodStill) {
+  SchedulerFixture f(SmallSpec({.max_wall_time = absl::Hours(10)}));
+  f.Take("w");
+  f.AdvanceAndTick(absl::Hours(3));
+  f.Advance(absl::Hours(8));
+  f.Do(Tick{.paused_for = absl::Hours(8)});
+  EXPECT_EQ(f.study().state(), StudyState::kRunning);
+  EXPECT_EQ(f.study().RunningTime(f.now()), absl::Hours(3));
+  f.AdvanceAndTick(absl::Hours(7));
+  EXPECT_EQ(f.study().state(), StudyState::kCompleted);
+}
+
 TEST(Rule7WallTime, IsJournaledEachMinuteSoThatACrashLosesNoMore) {
   SchedulerFixture f(SmallSpec({.max_wall_time = absl::Hours(10)}));
   for (int second = 0; second < 600; ++second) f.AdvanceAndTick(absl::Seconds(1));

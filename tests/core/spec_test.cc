@@ -79,6 +79,18 @@ INSTANTIATE_TEST_SUITE_P(
         {"TooManyParameters",
          [](auto& s) { s.parameters.assign(1001, s.parameters[0]); },
          {"parameters has 1001 entries", "at most 1000"}},
+        {"TooManyChoices",
+         [](auto& s) {
+           Choice choice;
+           for (int i = 0; i < 10'001; ++i) choice.values.emplace_back(static_cast<double>(i));
+           s.parameters = {{"rate", choice}};
+         },
+         {"parameters[0].choice.values has 10001 entries", "at most 10000"}},
+        {"TooManyInitialConfigs",
+         [](auto& s) {
+           s.initial_configs.assign(10'001, {{"rate", 0.5}});
+         },
+         {"initial_configs has 10001 entries", "at most 10000"}},
         {"BadDomain",
          [](auto& s) {
            s.parameters = {{"rate", FloatRange{1, 0}}};

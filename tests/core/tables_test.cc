@@ -135,11 +135,22 @@ TEST(WorkerTableTest, ForgetsWhoWasNotSeenForADayUnlessItHoldsALease) {
 TEST(WorkerTableTest, IsConnectedForAMinuteAfterItsLastSignOfLife) {
   WorkerTable workers;
   workers.See({.worker = "w", .time = kNow});
-  EXPECT_EQ(workers.Connected(kNow + absl::Seconds(60)), 1);
-  EXPECT_EQ(workers.Connected(kNow + absl::Seconds(61)), 0);
+  LeaseTable leases;
+  EXPECT_EQ(workers.Connected(kNow + absl::Seconds(60), leases), 1);
+  EXPECT_EQ(workers.Connected(kNow + absl::Seconds(61), leases), 0);
   workers.SeeAt("w", kNow + absl::Seconds(61));
   workers.SeeAt("never seen", kNow);
-  EXPECT_EQ(workers.Connected(kNow + absl::Seconds(61)), 1);
+  EXPECT_EQ(workers.Connected(kNow + absl::Seconds(61), leases), 1);
+}
+
+TEST(WorkerTableTest, IsConnectedAsLongAsItHoldsALease) {
+  WorkerTable workers;
+  LeaseTable leases;
+  workers.See({.worker = "w", .time = kNow});
+  leases.Set({1, 1}, "w", kNow + absl::Hours(1));
+  EXPECT_EQ(workers.Connected(kNow + absl::Minutes(10), leases), 1);
+  leases.Erase({1, 1});
+  EXPECT_EQ(workers.Connected(kNow + absl::Minutes(10), leases), 0);
 }
 
 TEST(WorkerTableTest, RemembersSixtyFourForerunners) {

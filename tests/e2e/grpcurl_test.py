@@ -28,7 +28,7 @@ class GrpcurlTest(harness.EndToEndTest):
 
     def test_it_lists_the_services_and_describes_the_messages(self):
         services = self.grpcurl("list").split()
-        for service in ("halving.v1.StudyService", "halving.v1.WorkerService",
+        for service in ("halving.v1.StudyService", "halving.v1.WorkerService", "halving.v1.AdminService",
                         "grpc.health.v1.Health"):
             self.assertIn(service, services)
         for symbol in ("halving.v1.StudySpec", "halving.v1.StudyStatus", "halving.v1.Assignment"):
@@ -47,7 +47,7 @@ class GrpcurlTest(harness.EndToEndTest):
             self.assertIn(name, self.halving("create", path))
 
     def test_it_reads_health_of_the_server_and_of_each_service(self):
-        for service in ("", "halving.v1.StudyService", "halving.v1.WorkerService"):
+        for service in ("", "halving.v1.StudyService", "halving.v1.WorkerService", "halving.v1.AdminService"):
             answer = self.grpcurl("grpc.health.v1.Health/Check", {"service": service})
             self.assertEqual(answer["status"], "SERVING")
 

@@ -197,6 +197,31 @@ TEST(WaitingAskTest, SentTwiceGetsOneTrialTwice) {
   EXPECT_EQ(CountOf<TrialLeased>(f.journal.events()), 1);
 }
 
+// The first one's connection is dead, which nobody has noticed yet.
+TEST(WaitingAskTest, SentAgainBehindOthersGetsItsTrialAtItsDeadlineAtTheLatest) {
+  EngineFixture f;
+  const Ask ask{.worker = "a", .request_id = "r"};
+  f.StartAsk(ask, absl::Seconds(60));
+  const Pending other = f.StartAsk("b", absl::Seconds(60));
+  f.Run();
+  const Pending again = f.StartAsk(ask, absl::Seconds(20));
+  f.Run();
+  ASSERT_THAT(f.Call(Flat("s", 1)), IsOk());
+  f.Pass(absl::Seconds(20));
+  EXPECT_EQ(again->trial(), 1);
+  EXPECT_TRUE(other->waits());
+}
+
+TEST(WaitingAskTest, OfAProcessThatWasReplacedIsRefusedAtItsDeadlineAtTheLatest) {
+  EngineFixture f;
+  const Pending old = f.StartAsk(Ask{.worker = "a", .incarnation = "1"}, absl::Seconds(20));
+  f.Run();
+  f.StartAsk(Ask{.worker = "a", .incarnation = "2"}, absl::Seconds(60));
+  f.Run();
+  f.Pass(absl::Seconds(20));
+  EXPECT_THAT(old->reply(), StatusIs(StatusCode::kFailedPrecondition, HasSubstr("taken over")));
+}
+
 TEST(WaitingAskTest, WhoseLeaseIsOverIsAnsweredAtOnceWithoutATrial) {
   EngineFixture f;
   ASSERT_THAT(f.Call(Flat("s", 2)), IsOk());

@@ -21,7 +21,8 @@ using grpc::health::v1::HealthCheckResponse;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr const char* kServices[] = {"", "halving.v1.StudyService", "halving.v1.WorkerService"};
+constexpr const char* kServices[] = {"", "halving.v1.StudyService", "halving.v1.WorkerService",
+                                     "halving.v1.AdminService"};
 
 absl::StatusOr<HealthCheckResponse::ServingStatus> Health(ServerFixture& f,
                                                           const std::string& service) {
@@ -124,8 +125,9 @@ TEST(GrpcServerTest, ServesAtOnce) {
 TEST(GrpcServerTest, ReflectionListsItsServices) {
   ServerFixture f;
   const std::string services = Reflect(f, std::string("\x3a\x01*"));  // list_services: "*"
-  for (const char* service : {"halving.v1.StudyService", "halving.v1.WorkerService",
-                              "grpc.health.v1.Health", "grpc.reflection.v1alpha"}) {
+  for (const char* service :
+       {"halving.v1.StudyService", "halving.v1.WorkerService", "halving.v1.AdminService",
+        "grpc.health.v1.Health", "grpc.reflection.v1alpha"}) {
     EXPECT_THAT(services, HasSubstr(service));
   }
 }

@@ -171,6 +171,16 @@ TEST(SpecTest, ComesBackAsItWas) {
   EXPECT_TRUE(MessageDifferencer::Equals(shown, spec)) << shown.DebugString();
 }
 
+TEST(SpecTest, OfMoreThanAMebibyteIsRefused) {
+  v1::StudySpec spec;
+  google::protobuf::Value& note = (*spec.mutable_objective_options()->mutable_fields())["note"];
+  note.set_string_value(std::string((1 << 20) - 100, 'x'));
+  EXPECT_THAT(FromProto(spec), IsOk());
+  note.set_string_value(std::string(1 << 20, 'x'));
+  EXPECT_THAT(FromProto(spec),
+              StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("at most 1048576")));
+}
+
 TEST(SpecTest, AnEmptyOneIsForTheCoreToJudge) { EXPECT_THAT(FromProto(v1::StudySpec()), IsOk()); }
 
 TEST(SpecTest, WholeNumbersOfOptionsAreWrittenWithoutAPoint) {

@@ -293,6 +293,22 @@ TEST_F(ViewsTest, ANewStudyShowsItsRungsAndThatNobodyServesIt) {
   EXPECT_EQ(trials.ByteSizeLong(), 0u);
 }
 
+TEST_F(ViewsTest, InAStudyThatHasEndedNothingIsQueuedOrWaits) {
+  v1::StudySpec spec = FlatSpec("s", 30);
+  spec.mutable_halving()->set_max_epochs(4);
+  Create(spec);
+  Finish(0.5);
+  Take();
+  Do(StopStudy{.name = "s"});
+  v1::StudyStatus status;
+  ShowStatus(scheduler_, study(), now_, &status);
+  EXPECT_EQ(status.queued(), 0);
+  EXPECT_EQ(status.running_total(), 0);
+  for (const v1::RungStatus& rung : status.rungs()) {
+    EXPECT_EQ(rung.queued() + rung.running() + rung.waiting(), 0) << rung.epochs();
+  }
+}
+
 TEST_F(ViewsTest, AStudyOfDivergedTrialsOnlyHasNoBest) {
   Create(FlatSpec("s", 2));
   Finish(kNan);

@@ -11,7 +11,7 @@
 #include "tests/store/sample_events.h"
 #include "tests/support/fault_journal.h"
 #include "tests/support/matchers.h"
-#include "tests/trainer/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace halving {
 namespace {

@@ -19,7 +19,7 @@
 #include "tests/store/journal_files.h"
 #include "tests/store/sample_events.h"
 #include "tests/support/matchers.h"
-#include "tests/trainer/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace halving {
 namespace {

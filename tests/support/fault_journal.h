@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,10 @@ class FaultJournal : public Journal {
   absl::Status Replay(absl::FunctionRef<void(const Event&)> apply) override {
     MutexLock lock(&mu_);
     return replay_status_.ok() ? memory_.Replay(apply) : replay_status_;
+  }
+  absl::StatusOr<std::unique_ptr<JournalBackup>> StartBackup() override {
+    MutexLock lock(&mu_);
+    return memory_.StartBackup();
   }
   const std::string& secret() const override { return secret_; }
 

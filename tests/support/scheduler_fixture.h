@@ -29,6 +29,7 @@ class SchedulerFixture {
  public:
   SchedulerFixture() = default;
   explicit SchedulerFixture(const StudySpec& spec) { Create(spec); }
+  explicit SchedulerFixture(const Quotas& quotas) : scheduler_(quotas) {}
   ~SchedulerFixture();
   SchedulerFixture(const SchedulerFixture&) = delete;
   SchedulerFixture& operator=(const SchedulerFixture&) = delete;

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/trainer/temp_dir.h"
+#include "tests/support/temp_dir.h"
 #include "worker/trainer/checkpoint.h"
 #include "worker/trainer/image_settings.h"
 #include "worker/trainer/shuffle.h"

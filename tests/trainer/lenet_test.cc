@@ -10,7 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/trainer/temp_dir.h"
+#include "tests/support/temp_dir.h"
 #include "tests/trainer/test_images.h"
 #include "worker/trainer/image_store.h"
 #include "worker/trainer/torch_runtime.h"

@@ -4,7 +4,7 @@
 
 #include "common/check.h"
 #include "common/random.h"
-#include "tests/trainer/temp_dir.h"
+#include "tests/support/temp_dir.h"
 #include "worker/trainer/image_files.h"
 
 namespace halving {

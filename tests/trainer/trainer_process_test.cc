@@ -15,7 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tests/trainer/temp_dir.h"
+#include "tests/support/temp_dir.h"
 #include "tests/trainer/test_images.h"
 #include "worker/trainer/line_writer.h"
 

@@ -15,6 +15,7 @@ namespace halving {
 namespace {
 
 constexpr absl::Duration kAskWait = absl::Seconds(20);
+constexpr absl::Duration kLastAskTimeout = absl::Seconds(2);
 constexpr absl::Duration kDrainingWait = absl::Seconds(1);
 constexpr absl::Duration kMaxRetryAfter = absl::Seconds(60);
 // A server that does not hold a waiting ask is not asked more often than this.
@@ -77,13 +78,23 @@ absl::StatusOr<Agent::MaybeAssignment> Agent::Ask() {
   const absl::Time start = Clock::Real()->Now();
   const absl::StatusOr<v1::SuggestResponse> response =
       client_->SuggestUntilAnswered(ask, Patience{&leave_->event(), absl::ZeroDuration()});
-  if (absl::IsCancelled(response.status())) return std::nullopt;  // To leave.
+  if (absl::IsCancelled(response.status())) return TakeLast(std::move(ask));
   if (!response.ok()) {
     return absl::Status(response.status().code(),
                         absl::StrCat("the server at ", client_->address(), " refuses worker ",
                                      options_.worker_id, ": ", response.status().message()));
   }
   return Take(*response, Clock::Real()->Now() - start >= kMinAskSpacing);
+}
+
+// The ask was cut off, to leave. The server may have answered it just then: a trial that nobody
+// gives back would count a failure when its lease ends.
+Agent::MaybeAssignment Agent::TakeLast(v1::SuggestRequest ask) {
+  ask.clear_wait();
+  const absl::StatusOr<v1::SuggestResponse> response =
+      client_->SuggestUntilAnswered(ask, Patience{&leave_->event(), kLastAskTimeout});
+  if (!response.ok() || !response->has_assignment()) return std::nullopt;
+  return response->assignment();
 }
 
 Agent::MaybeAssignment Agent::Take(const v1::SuggestResponse& response, bool waited) {
@@ -106,6 +117,10 @@ Agent::MaybeAssignment Agent::Deliver(JobResult result) {
   if (!response.ok()) {
     spdlog::warn("lease {}: the report is dropped: {}", result.report->lease_id(),
                  response.status().ToString());
+    // Refused for good, so that nobody will ever start from what it names.
+    const std::string& checkpoint = result.report->completed().checkpoint_id();
+    if (IsAnswerToReport(response.status()) && !checkpoint.empty())
+      checkpoints_->Remove(checkpoint);
     // An earlier try may have been counted, and its answer with the next trial lost.
     open_request_id_ = result.report->next().request_id();
     return std::nullopt;

@@ -48,6 +48,8 @@ class Agent {
   absl::StatusOr<MaybeAssignment> Ask();
   // Sends a final report, and with it the ask for the next trial unless this was the last one.
   MaybeAssignment Deliver(JobResult result);
+  // What an ask that was cut off may have been answered all the same.
+  MaybeAssignment TakeLast(v1::SuggestRequest ask);
   // The assignment, or after the wait that the server asked for, none.
   MaybeAssignment Take(const v1::SuggestResponse& response, bool waited);
   bool LastJob() const;

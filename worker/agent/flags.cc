@@ -16,8 +16,11 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/server_address.h"
+#include "common/status.h"
 #include "common/version.h"
 
 namespace halving {
@@ -37,7 +40,10 @@ constexpr char kExamples[] = R"(Examples:
   HALVING_SERVER=10.0.0.5:7070 halving-worker --workers-on-host 4 --config worker.toml
       takes what the command line does not say from worker.toml, then from the environment
 
-SIGTERM gives the running trial back and leaves; a second one ends at once.)";
+SIGTERM gives the running trial back and leaves; a second one ends at once.
+
+Exit codes: 0 left; 1 the server refused the worker; 2 flags, trainer or checkpoint folder; 128 + N
+ended at once by a second signal N.)";
 
 CLI::Option* AddDuration(CLI::App* app, const std::string& name, absl::Duration* duration,
                          const std::string& what) {
@@ -190,6 +196,7 @@ std::string SafeWorkerId(absl::string_view id) {
 }
 
 absl::StatusOr<Flags> ResolveFlags(Flags flags, const HostFacts& facts) {
+  HV_ASSIGN_OR_RETURN(flags.server, NormalizeServer(flags.server));
   if (flags.device != "cpu" && flags.device.find(':') == std::string::npos) {
     absl::StrAppend(&flags.device, ":0");
   }
@@ -200,9 +207,11 @@ absl::StatusOr<Flags> ResolveFlags(Flags flags, const HostFacts& facts) {
   flags.id = SafeWorkerId(flags.id);
   if (flags.threads == 0) flags.threads = std::max(1, facts.cores / flags.workers_on_host);
   if (flags.trainer.empty()) {
-    absl::StatusOr<std::string> trainer = BuiltInTrainer(facts.program);
-    if (!trainer.ok()) return trainer.status();
-    flags.trainer = *std::move(trainer);
+    if (flags.device != "cpu" && !absl::StartsWith(flags.device, "cuda:")) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--device is \"", flags.device, "\"; the built-in trainer knows cpu and cuda:N"));
+    }
+    HV_ASSIGN_OR_RETURN(flags.trainer, BuiltInTrainer(facts.program));
     if (flags.objectives.empty()) flags.objectives = {kBuiltInObjective};
   }
   return flags;

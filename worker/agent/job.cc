@@ -15,8 +15,8 @@ namespace halving {
 namespace {
 
 constexpr size_t kMaxReasonBytes = 16'384;
-// A report may have 4 MiB in all.
-constexpr size_t kMaxPointsInReport = 100'000;
+// The server takes no more in one message.
+constexpr size_t kMaxPointsInReport = 10'000;
 
 absl::Status CheckAssignment(const v1::Assignment& assignment) {
   if (assignment.from_epoch() < 0 || assignment.to_epoch() <= assignment.from_epoch()) {
@@ -135,19 +135,24 @@ void Job::OnCheckpoint(int64_t epoch) {
     return;
   }
   published_.push_back({*id, epoch});
-  heartbeat_->SetCheckpoint(*id, epoch);
+  // One of the last epoch leaves nothing to go on from; it goes with the result.
+  if (epoch < assignment_.to_epoch()) heartbeat_->SetCheckpoint(*id, epoch);
   RemoveOldCheckpoints();
 }
 
 void Job::RemoveOldCheckpoints() {
-  // The newest stays, and what the server may hand out until it has acknowledged a newer one.
+  // The newest stays, the newest that an attempt can go on from, and what the server may hand out
+  // until it has acknowledged a newer one.
   const std::string acknowledged = heartbeat_->acknowledged_checkpoint();
   std::vector<Checkpoint> kept;
   bool newer_is_known = false;
+  bool newer_resumes = false;
   for (auto it = published_.rbegin(); it != published_.rend(); ++it) {
-    const bool keep =
-        it == published_.rbegin() || (!newer_is_known && heartbeat_->MayBeKnown(it->id));
+    const bool resumes = it->epoch < assignment_.to_epoch();
+    const bool keep = it == published_.rbegin() || (resumes && !newer_resumes) ||
+                      (!newer_is_known && heartbeat_->MayBeKnown(it->id));
     newer_is_known = newer_is_known || it->id == acknowledged;
+    newer_resumes = newer_resumes || resumes;
     if (keep) {
       kept.insert(kept.begin(), *it);
     } else {
@@ -174,6 +179,8 @@ v1::ReportRequest Job::NewReport() const {
 }
 
 JobResult Job::Complete(const DoneLine& done) {
+  const bool whole = !published_.empty() && published_.back().epoch == assignment_.to_epoch();
+  if (!whole) heartbeat_->Flush();  // The next rung then goes on from the newest one before.
   JobResult result;
   result.report = NewReport();
   v1::Completed& completed = *result.report->mutable_completed();
@@ -187,7 +194,7 @@ JobResult Job::Complete(const DoneLine& done) {
                  done.dropped_metrics, kMaxMetrics, kMaxMetricNameBytes);
   }
   *completed.mutable_train_time() = ToProto(Clock::Real()->Now() - start_);
-  if (!published_.empty() && published_.back().epoch == assignment_.to_epoch()) {
+  if (whole) {
     completed.set_checkpoint_id(published_.back().id);
     for (size_t i = 0; i + 1 < published_.size(); ++i) {
       result.superseded.push_back(published_[i].id);

@@ -14,10 +14,19 @@
 namespace halving {
 namespace {
 
+// Whoever started us, such as nohup, may have set a signal aside; blocked, it would come all the
+// same.
+bool IsIgnored(int number) {
+  struct sigaction action = {};
+  return sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 sigset_t WatchedSignals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    if (!IsIgnored(number)) sigaddset(&signals, number);
+  }
   return signals;
 }
 

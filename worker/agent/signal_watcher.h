@@ -14,7 +14,7 @@ namespace halving {
 
 // SignalWatcher blocks the signals and reads them on a thread of its own, so that no code runs in
 // a handler. The first one requests `leave`; the second one ends the process at once (the trainer
-// goes with it). SIGHUP that was ignored, as nohup does, stays so.
+// goes with it). A signal that was ignored, as SIGHUP under nohup, stays so.
 //
 // To be made before any other thread, which then inherits the mask. Thread-compatible.
 class SignalWatcher {

@@ -251,7 +251,7 @@ void TrainerProcess::ReadStderr() {
 void TrainerProcess::KeepStderrTail() {
   while (std::optional<OutputLine> line = stderr_lines_.Next()) {
     std::string text = ValidUtf8(line->text);
-    spdlog::debug("trainer stderr: {}", text);
+    spdlog::info("trainer stderr: {}", text);
     stderr_tail_bytes_ += text.size() + 1;
     stderr_tail_.push_back(std::move(text));
     while (stderr_tail_.size() > kStderrTailLines ||

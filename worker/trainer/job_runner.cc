@@ -64,7 +64,6 @@ absl::Status JobRunner::TrainAndReport(const Job& job, Training* training) {
     HV_RETURN_IF_ERROR(Emit(EpochLine(epoch, error)));
     // A diverged trial is never promoted: more epochs or a checkpoint would be for nothing.
     if (!std::isfinite(error)) return Emit(DoneLine(error, {}));
-    // A checkpoint inside the rung, where one is due, is written here.
   }
   if (!job.checkpoint_out.empty()) {
     HV_ASSIGN_OR_RETURN(Safetensors state, training->State());

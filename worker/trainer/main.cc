@@ -41,6 +41,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->set_version_flag("--version",
                         absl::StrCat("halving-trainer ", kVersion, ", ", TorchVersion()));
   app->set_config("--config", "", "Read flags from this file");
+  app->allow_config_extras(false);  // A misspelt line must not go unnoticed.
   app->add_option("--device", flags->device, "Train on cpu, cuda or cuda:N")
       ->envname("HALVING_DEVICE")
       ->capture_default_str();

@@ -1,6 +1,6 @@
 // A folder of a test's own, removed with what is in it.
-#ifndef HALVING_TESTS_TRAINER_TEMP_DIR_H_
-#define HALVING_TESTS_TRAINER_TEMP_DIR_H_
+#ifndef HALVING_TESTS_SUPPORT_TEMP_DIR_H_
+#define HALVING_TESTS_SUPPORT_TEMP_DIR_H_
 
 #include <unistd.h>
 
@@ -50,4 +50,4 @@ inline std::string ReadTestFile(const std::string& path) {
 
 }  // namespace halving
 
-#endif  // HALVING_TESTS_TRAINER_TEMP_DIR_H_
+#endif  // HALVING_TESTS_SUPPORT_TEMP_DIR_H_

@@ -1,0 +1,62 @@
+#include "server/service/offline_commands.h"
+
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "server/engine/offline.h"
+
+namespace halving {
+namespace {
+
+ExitCode Fail(const absl::Status& status) {
+  std::cerr << "error: " << status.message() << std::endl;
+  return JournalExitCode(status);
+}
+
+std::string Describe(const JournalReport& report) {
+  return absl::StrCat(report.events, " events, ", report.studies, " studies, ", report.trials,
+                      " trials, ", report.results, " results, ", report.running, " trials running");
+}
+
+}  // namespace
+
+ExitCode JournalExitCode(const absl::Status& status) {
+  return absl::IsDataLoss(status) ? kExitDamaged : kExitDataDir;
+}
+
+ExitCode RunVerify(const ServerOptions& options) {
+  std::string file = options.file;
+  std::optional<DataDirectory> held;  // Against a server that starts meanwhile.
+  if (file.empty()) {
+    if (!std::filesystem::is_directory(options.data_dir)) {
+      return Fail(absl::NotFoundError(absl::StrCat("there is no data directory ", options.data_dir,
+                                                   "; name it by --data-dir")));
+    }
+    absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
+    if (!directory.ok()) return Fail(directory.status());
+    held.emplace(*std::move(directory));
+    file = held->journal_file();
+  }
+  const absl::StatusOr<JournalReport> report = VerifyJournal(file);
+  if (!report.ok()) return Fail(report.status());
+  std::cout << file << " is whole: " << Describe(*report) << std::endl;
+  return kExitOk;
+}
+
+ExitCode RunRestore(const ServerOptions& options) {
+  const absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
+  if (!directory.ok()) return Fail(directory.status());
+  const absl::StatusOr<JournalReport> report =
+      RestoreJournal(options.file, *directory, Clock::Real());
+  if (!report.ok()) return Fail(report.status());
+  std::cout << "restored into " << options.data_dir << ": " << Describe(*report)
+            << (report->running > 0 ? " (they are queued again, no failure is charged)" : "")
+            << "\nNext: halving-server --data-dir " << options.data_dir << std::endl;
+  return kExitOk;
+}
+
+}  // namespace halving

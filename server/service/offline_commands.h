@@ -1,0 +1,21 @@
+// `halving-server verify` and `halving-server restore`.
+#ifndef HALVING_SERVER_SERVICE_OFFLINE_COMMANDS_H_
+#define HALVING_SERVER_SERVICE_OFFLINE_COMMANDS_H_
+
+#include "absl/status/status.h"
+#include "server/service/options.h"
+
+namespace halving {
+
+// Of a journal, or a directory, that cannot be used.
+ExitCode JournalExitCode(const absl::Status& status);
+
+// Reads options.file, or the journal of the data directory, whole and says what is in it.
+ExitCode RunVerify(const ServerOptions& options);
+
+// Puts the backup options.file into the data directory.
+ExitCode RunRestore(const ServerOptions& options);
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_SERVICE_OFFLINE_COMMANDS_H_
