@@ -1,5 +1,6 @@
 #include "server/store/wal_check.h"
 
+#include <bit>
 #include <cstdint>
 #include <fstream>
 #include <optional>
@@ -53,6 +54,11 @@ Checksum Extend(Checksum sum, absl::string_view bytes, bool big_endian) {
   return sum;
 }
 
+// SQLite takes no other, and a wild one must not become a buffer of gigabytes.
+bool IsPageSize(uint32_t bytes) {
+  return bytes >= 512 && bytes <= 65536 && std::has_single_bit(bytes);
+}
+
 Header ReadHeader(absl::string_view bytes) {
   const uint32_t magic = BigEndian(bytes, 0);
   const uint32_t page_bytes = BigEndian(bytes, 8);
@@ -61,6 +67,7 @@ Header ReadHeader(absl::string_view bytes) {
                 .checksum = StoredAt(bytes, 24)};
   header.valid = (magic == kMagic || header.big_endian) &&
                  Extend({}, bytes.substr(0, 24), header.big_endian) == header.checksum;
+  header.valid = header.valid && IsPageSize(page_bytes);
   if (header.valid) header.page_bytes = page_bytes;
   return header;
 }

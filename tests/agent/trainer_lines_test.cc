@@ -161,6 +161,16 @@ TEST(TrainerLines, DeepNestingIsNoHarm) {
             "epoch 1 0.5");
 }
 
+TEST(TrainerLines, DeepNestingWhereANumberBelongsIsNoHarm) {
+  const std::string deep = absl::StrCat(std::string(250'000, '['), std::string(250'000, ']'));
+  for (const std::string& line :
+       {absl::StrCat("{\"epoch\":", deep, ",\"error\":0}"),
+        absl::StrCat("{\"epoch\":1,\"error\":", deep, "}"), absl::StrCat("{\"done\":", deep, "}"),
+        absl::StrCat("{\"failed\":{\"reason\":", deep, "}}")}) {
+    EXPECT_THAT(Show(ParseTrainerLine(line)), HasSubstr("is a list, not "));
+  }
+}
+
 TEST(TextTest, CutsBetweenCharacters) {
   EXPECT_EQ(FirstOf("abc", 3), "abc");
   EXPECT_EQ(FirstOf("abcd", 3), "abc...");

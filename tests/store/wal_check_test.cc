@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "gmock/gmock.h"
@@ -93,6 +94,14 @@ TEST(CheckWalTest, SaysWhichFrameIsBadAndWhichOneIsGood) {
   EXPECT_THAT(CheckWal(journal.wal()),
               StatusIs(StatusCode::kDataLoss, AllOf(HasSubstr("frame 2 has a wrong checksum"),
                                                     HasSubstr("frame 3 behind it is good"))));
+}
+
+// SQLite does not read such a log at all. Its header has the right checksum.
+TEST(CheckWalTest, APageSizeThatCannotBeTakesNoMemory) {
+  const TempDir directory;
+  WriteTestFile(directory.File("wal"), absl::HexStringToBytes("377f0682002de218fffffff800000000"
+                                                              "0000000100000002c7c703117a9edab5"));
+  EXPECT_THAT(CheckWal(directory.File("wal")), IsOk());
 }
 
 // SQLite starts over at the front of the file, and what was there before stays behind.

@@ -74,10 +74,16 @@ bool BeginsLikeOurs(absl::string_view line) {
   return false;
 }
 
+// A list or object is not quoted, since dump() recurses: its nesting may be deeper than the stack.
+std::string Described(const json& value) {
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "a list";
+  return Quoted(value.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
 absl::Status Wrong(absl::string_view what, const json& value, absl::string_view expected) {
   return absl::InvalidArgumentError(
-      absl::StrCat(what, " is ", Quoted(value.dump(-1, ' ', false, json::error_handler_t::replace)),
-                   ", not ", expected));
+      absl::StrCat(what, " is ", Described(value), ", not ", expected));
 }
 
 absl::Status ReadNumber(const json& object, const std::string& key, double* number) {
