@@ -34,13 +34,16 @@ def code_of(error):
 
 
 class Client:
-    """One connection of its own. Each call is tried once; grpc.RpcError when it is refused."""
+    """One connection of its own. Each call is tried once; grpc.RpcError when it is refused.
+
+    A call waits for the connection: those that fail at once leave nobody who would make it.
+    """
 
     def __init__(self, address):
         self._channel = grpc.insecure_channel(address, options=[
             ("grpc.use_local_subchannel_pool", 1),  # Else equal addresses share a connection.
-            ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 200),
-            ("grpc.max_reconnect_backoff_ms", 200), ("grpc.enable_retries", 0)])
+            ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200),
+            ("grpc.enable_retries", 0)])
         self._methods = {}
 
     def close(self):
@@ -50,7 +53,7 @@ class Client:
         if path not in self._methods:
             self._methods[path] = self._channel.unary_unary(
                 path, type(request).SerializeToString, answer.FromString)
-        return self._methods[path](request, timeout=timeout_s)
+        return self._methods[path](request, timeout=timeout_s, wait_for_ready=True)
 
     def study(self, method, request, timeout_s=20):
         return self._call(f"/halving.v1.StudyService/{method}", request, STUDY[method], timeout_s)
