@@ -4,6 +4,7 @@ import signal
 
 import client
 import faults
+import harness
 from harness import study
 
 
@@ -12,8 +13,7 @@ class FailpointsTest(faults.FaultTest):
     def setUp(self):
         super().setUp()
         self.environment = self.bad_disk()
-        self.server = self.start_server(env=self.environment)
-        self.client = self.connect()
+        self.serve(env=self.environment)
 
     def die_at(self, rule, call, *args, **kwargs):
         """Calls while the disk kills the server by this rule, then starts it anew."""
@@ -103,6 +103,24 @@ class FailpointsTest(faults.FaultTest):
             promoted = [self.client.suggest("w") for _ in range(2)]
             self.assertEqual([p.trial_id for p in promoted], [4, 1])
             self.client.study("StopStudy", client.study_pb2.StopStudyRequest(name=name))
+
+    def test_a_kill_while_the_log_is_folded_at_a_start_loses_nothing(self):
+        last, points = self.last_of_a_rung("fold")
+        self.client.complete(last, 0.05, points=points)
+        self.kill_server()
+        for number in range(1, 100):
+            self.set_disk(f"tear write journal.db {number}")
+            name = f"folding-{number}"
+            server = self.start(name, harness.BIN / "halving-server", "--listen", self.address,
+                                "--data-dir", self.dir / "data", env=self.environment)
+            harness.wait_for("it is up or dead", lambda s=server: s.popen.poll() is not None
+                             or "listening on" in s.text())
+            if server.popen.poll() is None:
+                self.client = self.connect()
+                break
+            self.assertEqual(server.popen.returncode, -signal.SIGKILL, server.text())
+        self.assertGreater(number, 2, "nothing was folded")
+        self.assertTrue(self.assert_whole_or_not_at_all("fold"))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pathlib
 import random
 import signal
 import sys
+import threading
 
 import client
 import harness
@@ -24,6 +25,7 @@ class FaultTest(harness.EndToEndTest):
         self.rule = self.dir / "disk-faults"
         self.addCleanup(self._say_seed)
         self.server = None
+        self.client = None
 
     def _say_seed(self):
         print(f"{self.id().rsplit('.', 1)[-1]}: HALVING_SEED={self.seed}", file=sys.stderr)
@@ -32,6 +34,11 @@ class FaultTest(harness.EndToEndTest):
         connected = client.Client(self.address)
         self.addCleanup(connected.close)
         return connected
+
+    def serve(self, **kwargs):
+        """Starts self.server, or starts it anew, and connects self.client."""
+        self.server = self.start_server(**kwargs)
+        self.client = self.connect()  # A connection to the last one may not know yet that it died.
 
     def bad_disk(self):
         """The environment of a server whose disk obeys set_disk()."""
@@ -49,8 +56,7 @@ class FaultTest(harness.EndToEndTest):
         """A new server after the last one died, on a disk that is well."""
         self.server.wait()
         self.set_disk()
-        self.server = self.start_server(**kwargs)
-        return self.server
+        self.serve(**kwargs)
 
     def kill_server(self, number=signal.SIGKILL):
         self.server.kill(number)
@@ -74,6 +80,39 @@ class FaultTest(harness.EndToEndTest):
         listed = self.halving("trials", name, "--by-error", "--json").splitlines()
         return [(t["id"], [(r["epochs"], r["error"]) for r in t["results"]])
                 for t in map(harness.json.loads, listed)]
+
+
+def at_once(calls):
+    """Runs all calls at the same time, each in a thread; their answers or errors, in order."""
+    answers = [None] * len(calls)
+    together = threading.Barrier(len(calls))
+
+    def run(number):
+        together.wait()
+        answers[number] = refusal(calls[number])
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def descendants(pid):
+    """Processes below this one, children before grandchildren."""
+    children = {}
+    for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # It has ended.
+        children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+    found, level = [], [pid]
+    while level:
+        level = [child for parent in level for child in children.get(parent, [])]
+        found += level
+    return found
 
 
 def refusal(call, *args, **kwargs):

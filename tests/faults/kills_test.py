@@ -4,7 +4,6 @@ import os
 import signal
 import time
 
-import client
 import faults
 import ledger
 import load
@@ -19,7 +18,7 @@ class KillsTest(faults.FaultTest):
 
     def test_nothing_acknowledged_is_lost_when_a_loaded_server_is_killed_at_random_moments(self):
         start = time.monotonic()
-        self.server = self.start_server()
+        self.serve()
         book = ledger.Ledger()
         traffic = load.Load(self.address, book, workers=WORKERS, rounds=ROUNDS, seed=self.seed)
         self.addCleanup(traffic.stop)
@@ -43,27 +42,25 @@ class KillsTest(faults.FaultTest):
         time.sleep(self.dice.uniform(0, 0.2))  # The random moment; nothing waits for it.
         traffic.check()
         self.kill_server()
+        self.client.close()
         self.restart()
-        server = client.Client(self.address)
-        book.verify(server)
+        book.verify(self.client)
         recent = list(book.results)[-100:]
-        book.verify_repeats(server, self.dice.sample(recent, min(4, len(recent))))
-        server.close()
+        book.verify_repeats(self.client, self.dice.sample(recent, min(4, len(recent))))
 
     def check_all(self, book):
         """Each study ended as planned, by the very results that were acknowledged."""
-        server = self.connect()
         acknowledged = {}
         for (name, trial_id, epochs), request in book.results.items():
             acknowledged.setdefault(name, {})[trial_id, epochs] = request.completed.error
         self.assertGreater(len(book.studies), 0)
         for name in book.studies:
-            self.assert_rounds(server.status(name), ROUNDS)
-            self.assertEqual(ledger.server_results(server, name), acknowledged[name], name)
+            self.assert_rounds(self.client.status(name), ROUNDS)
+            self.assertEqual(ledger.server_results(self.client, name), acknowledged[name], name)
 
     def run_study(self, name, meddle):
         """The ranking of a study that one worker with a deterministic trainer ran."""
-        self.server = self.start_server(data=self.dir / name)
+        self.serve(data=self.dir / name)
         gate = self.dir / f"gate-{name}"
         worker = self.start_worker(f"worker-{name}", checkpoints=f"checkpoints-{name}")
         self.create(study("same", objective_options={"gate": str(gate)}, retry={"lease": "1s"}))
@@ -78,16 +75,14 @@ class KillsTest(faults.FaultTest):
 
     def test_the_final_ranking_is_that_of_a_run_without_faults(self):
         def kill_five_times(gate):
-            connected = self.connect()
             for at_least in (0, 3, 9, 16, 23):
                 wait_for("results come in", lambda n=at_least:
-                         connected.status("same").evaluations >= n)
+                         self.client.status("same").evaluations >= n)
                 if at_least == 0:
-                    wait_for("a trial runs", lambda: connected.status("same").running_total)
+                    wait_for("a trial runs", lambda: self.client.status("same").running_total)
                 gate.unlink(missing_ok=True)  # So that the study cannot end before the kill.
                 self.kill_server()
                 self.restart(data=self.dir / "faulty")
-                wait_for("it answers", connected.is_serving)
                 gate.touch()
 
         calm = self.run_study("calm", lambda gate: gate.touch())

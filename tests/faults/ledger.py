@@ -73,8 +73,14 @@ class Ledger:
             return [name for name in self._studies if name not in self._settled]
 
     def verify(self, server):
-        """Every acknowledged study, assignment and result is there, each result once."""
+        """Every acknowledged study, assignment and result is there, each result once; studies that
+        had ended are not looked at again."""
         for name in self.open_studies():
+            self.verify_study(server, name)
+
+    def verify_all(self, server):
+        """Also those studies that had ended."""
+        for name in self.studies:
             self.verify_study(server, name)
 
     def verify_study(self, server, name):

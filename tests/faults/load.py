@@ -35,11 +35,13 @@ class Stopped(Exception):
 class Load:
     """`workers` threads, and one more that keeps `studies` studies running, until stop()."""
 
-    def __init__(self, address, ledger, workers=16, studies=2, rounds=4, seed=1):
+    def __init__(self, address, ledger, workers=16, studies=2, rounds=4, seed=1,
+                 prefix="load"):
         self.address = address
         self.ledger = ledger
         self.rounds = rounds
         self.studies = studies
+        self.prefix = prefix
         self.failures = []
         self._made = 0
         self._no_more = threading.Event()  # No more studies.
@@ -104,7 +106,7 @@ class Load:
         while not self._no_more.is_set():
             while len(running) < self.studies:
                 self._made += 1
-                name = f"load-{self._made}"
+                name = f"{self.prefix}-{self._made}"
                 request = load_study(name, self.rounds)
                 self._until_answered(lambda r=request: server.create(r))
                 self.ledger.created(name, request)
