@@ -113,6 +113,15 @@ class StopTest(faults.FaultTest):
         self.client.complete(second, 0.25)
         self.assertEqual(self.client.status("full").evaluations, 2)
 
+    def test_a_client_that_stands_still_does_not_hold_up_the_stop(self):
+        self.serve()
+        worker = self.start_worker("still")
+        wait_for("the worker is known", lambda: self.client.study(
+            "ListWorkers", client.study_pb2.ListWorkersRequest()).workers)
+        worker.kill(signal.SIGSTOP)
+        self.server.kill(signal.SIGTERM)
+        self.assertEqual(self.server.wait(STOP_S), 0, self.server.text())
+
 
 if __name__ == "__main__":
     faults.main()
