@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import threading
+import time
 
 import client
 import harness
@@ -23,12 +24,14 @@ class FaultTest(harness.EndToEndTest):
         self.seed = int(os.environ.get("HALVING_SEED") or random.SystemRandom().randrange(1 << 32))
         self.dice = random.Random(self.seed)
         self.rule = self.dir / "disk-faults"
+        self.start_time = time.monotonic()
         self.addCleanup(self._say_seed)
         self.server = None
         self.client = None
 
     def _say_seed(self):
-        print(f"{self.id().rsplit('.', 1)[-1]}: HALVING_SEED={self.seed}", file=sys.stderr)
+        print(f"{time.monotonic() - self.start_time:.1f} s, HALVING_SEED={self.seed}",
+              end=" ... ", file=sys.stderr)
 
     def connect(self):
         connected = client.Client(self.address)
