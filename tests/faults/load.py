@@ -56,6 +56,8 @@ class Load:
     def finish(self, deadline_s=60):
         """No more studies; returns once those there are have ended."""
         self._no_more.set()
+        self._threads[0].join(deadline_s)  # It may be creating one.
+        assert not self._threads[0].is_alive(), "a study is still being created"
         server = client.Client(self.address)
 
         def ended():
