@@ -20,7 +20,9 @@ def error(config, epoch):
 def run(job):
     if job["trial_id"] in job["options"].get("poison", []):  # Trials that kill their trainer.
         os.kill(os.getpid(), signal.SIGKILL)
-    gate = job["options"].get("gate")  # A file to wait for, so that a test can act in the middle.
+    # A file to wait for, so that a test can act in the middle: of every job, or of some.
+    gates = job["options"].get("gates", {})
+    gate = gates.get(f"{job['trial_id']}-{job['to_epoch']}") or job["options"].get("gate")
     if job["from_epoch"] > 0:
         with open(job["checkpoint_in"], encoding="utf-8") as file:
             stands_at = int(file.read())

@@ -178,6 +178,29 @@ class DiskTest(faults.FaultTest):
         self.assertEqual(self.client.status("short").evaluations, 2)
         self.assert_both_count("short")
 
+    def test_no_room_to_fold_the_log_does_not_keep_a_server_from_starting(self):
+        self.serve_study("fold", env=self.bad_disk())
+        self.hold_two()
+        self.kill_server()
+        self.set_disk(f"fail write journal.db 1 {errno.ENOSPC}")
+        self.serve(env=self.bad_disk())
+        self.assert_both_count("fold")
+        self.kill_server()
+        self.restart()
+        self.assertEqual(self.client.status("fold").evaluations, 2)
+
+    def test_a_failed_sync_of_a_fold_ends_the_start_and_loses_nothing(self):
+        self.serve_study("fold", env=self.bad_disk())
+        self.hold_two()
+        self.kill_server()
+        self.set_disk(f"fail sync journal.db 1 {errno.EIO}")
+        failed = self.start("failed", harness.BIN / "halving-server", "--listen", self.address,
+                            "--data-dir", self.dir / "data", env=self.bad_disk())
+        self.assertIn(failed.wait(), (1, 4), failed.text())
+        self.assertIn("journal.db", failed.text())
+        self.restart()
+        self.assert_both_count("fold")
+
     def test_of_two_servers_on_one_directory_one_serves_and_the_other_says_who(self):
         servers = [self.start(f"twin-{n}", harness.BIN / "halving-server", "--listen",
                               "127.0.0.1:0", "--data-dir", self.dir / "data") for n in range(4)]

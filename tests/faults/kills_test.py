@@ -1,6 +1,8 @@
 """SIGKILL of the server at random moments: nothing acknowledged is lost, nothing counts twice."""
 
 import os
+import pathlib
+import shutil
 import signal
 import time
 
@@ -58,36 +60,73 @@ class KillsTest(faults.FaultTest):
             self.assert_rounds(self.client.status(name), ROUNDS)
             self.assertEqual(ledger.server_results(self.client, name), acknowledged[name], name)
 
-    def run_study(self, name, meddle):
-        """The ranking of a study that one worker with a deterministic trainer ran."""
+    def test_the_check_notices_a_journal_that_lost_its_newest_results(self):
+        self.serve()
+        book = ledger.Ledger()
+        traffic = load.Load(self.address, book, workers=4, rounds=ROUNDS, seed=self.seed)
+        self.addCleanup(traffic.stop)
+        wait_for("results come in", lambda: len(book.results) > 10)
+        self.kill_server()
+        shutil.copytree(self.dir / "data", self.dir / "older")
+        self.restart()
+        before = len(book.results)
+        wait_for("more results come in", lambda: len(book.results) > before + WORKERS)
+        traffic.stop()
+        book.verify(self.client)
+        self.kill_server()
+        self.serve(data=self.dir / "older")
+        with self.assertRaisesRegex(AssertionError, "lost"):
+            book.verify(self.client)
+
+    def run_study(self, name, meddle=None, moments=()):
+        """Has one worker with a deterministic trainer run a study, and meddles in the middle of
+        the evaluations `moments`: (trial, epochs). The study's ranking and its evaluations, in
+        the order of their results."""
         self.serve(data=self.dir / name)
-        gate = self.dir / f"gate-{name}"
-        worker = self.start_worker(f"worker-{name}", checkpoints=f"checkpoints-{name}")
-        self.create(study("same", objective_options={"gate": str(gate)}, retry={"lease": "1s"}))
-        meddle(gate)
+        self.worker = self.start_only_worker(name)
+        gates = {f"{trial}-{epochs}": str(self.dir / f"{name}-{trial}-{epochs}")
+                 for trial, epochs in moments}
+        self.create(study("same", objective_options={"gates": gates},
+                          retry={"lease": "1s", "max_attempts": 20}))
+        for trial, epochs in moments:
+            wait_for(f"{trial}-{epochs} runs", lambda t=trial, e=epochs: any(
+                r.trial_id == t and r.epochs == e for r in self.client.status("same").running))
+            meddle(name)
+            pathlib.Path(gates[f"{trial}-{epochs}"]).touch()
         status = self.wait_until_ended("same")
         self.assertEqual(int(status["evaluations"]), 30)
         ranking = self.ranking("same")
-        for process in (worker, self.server):
+        ordered = sorted((r.study_epochs, t.id, r.epochs)
+                         for t in self.client.trials("same").values() for r in t.results)
+        for process in (self.worker, self.server):
             process.kill(signal.SIGTERM)
             self.assertEqual(process.wait(), 0, process.text())
-        return ranking
+        return ranking, [(trial, epochs) for _, trial, epochs in ordered]
+
+    def start_only_worker(self, name):
+        return self.start_worker(f"worker-{name}", checkpoints=f"checkpoints-{name}")
 
     def test_the_final_ranking_is_that_of_a_run_without_faults(self):
-        def kill_five_times(gate):
-            for at_least in (0, 3, 9, 16, 23):
-                wait_for("results come in", lambda n=at_least:
-                         self.client.status("same").evaluations >= n)
-                if at_least == 0:
-                    wait_for("a trial runs", lambda: self.client.status("same").running_total)
-                gate.unlink(missing_ok=True)  # So that the study cannot end before the kill.
-                self.kill_server()
-                self.restart(data=self.dir / "faulty")
-                gate.touch()
+        def kill_server(name):
+            self.kill_server()
+            self.restart(data=self.dir / name)
 
-        calm = self.run_study("calm", lambda gate: gate.touch())
-        self.assertEqual(len(calm), 16)
-        self.assertEqual(self.run_study("faulty", kill_five_times), calm)
+        def kill_worker(name):
+            self.worker.kill()
+            self.worker.wait()
+            self.worker = self.start_only_worker(name)
+
+        def kill_trainer(_):
+            below = wait_for("the trainer runs", lambda:
+                             faults.descendants(self.worker.popen.pid))
+            os.kill(below[-1], signal.SIGKILL)
+
+        calm, order = self.run_study("calm")
+        self.assertEqual((len(calm), len(order)), (16, 30))
+        moments = [order[n] for n in (0, 3, 9, 16, 23)]
+        for meddle in (kill_server, kill_worker, kill_trainer):
+            ranking, _ = self.run_study(meddle.__name__, meddle, moments)
+            self.assertEqual(ranking, calm, meddle.__name__)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Many callers at once, and few file descriptors."""
 
+import pathlib
 import resource
 import signal
 import socket
@@ -62,15 +63,22 @@ class LimitsTest(faults.FaultTest):
         self.assertEqual([code for code, _ in answers], [None] * CALLS)
         self.assertEqual(sorted(a.trial_id for _, a in answers), list(range(1, CALLS + 1)))
 
+    def leave_descriptors(self, pid, more):
+        """The process may open so many more than it has; the limit."""
+        limit = len(self.descriptors(pid)) + more
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))
+        return limit
+
+    def descriptors(self, pid):
+        return list(pathlib.Path(f"/proc/{pid}/fd").iterdir())
+
     def use_up_descriptors(self):
         """Connections until the server can open no more."""
         pid = self.server.popen.pid
-        used = len(list(faults.pathlib.Path(f"/proc/{pid}/fd").iterdir()))
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
+        limit = self.leave_descriptors(pid, 8)
         host, port = self.address.split(":")
         sockets = [socket.create_connection((host, int(port))) for _ in range(32)]
-        wait_for("no descriptor is left", lambda: len(
-            list(faults.pathlib.Path(f"/proc/{pid}/fd").iterdir())) >= used + 8)
+        wait_for("no descriptor is left", lambda: len(self.descriptors(pid)) >= limit)
         return sockets
 
     def test_a_server_out_of_descriptors_serves_those_connected_and_loses_nothing(self):
@@ -92,6 +100,15 @@ class LimitsTest(faults.FaultTest):
             each.close()
         wait_for("a new connection is served",
                  lambda: faults.refusal(self.try_anew)[0] is None, 20)
+
+    def test_a_worker_out_of_descriptors_fails_its_trials_and_says_why(self):
+        worker = self.start_worker("w", "--objectives", "few")
+        wait_for("it asks", lambda: "w" in self.halving("workers"))
+        self.leave_descriptors(worker.popen.pid, 2)
+        self.client.create(study("few", objective="few", retry={"max_attempts": 1},
+                                 limits={"max_evaluations": 1}))
+        wait_for("it ends", lambda: client.state(self.client.status("few")) == "FAILED")
+        self.assertIn("Too many open files", self.client.status("few").study.end_reason)
 
     def try_anew(self):
         connected = client.Client(self.address)

@@ -1,6 +1,7 @@
 """SIGTERM: what is under way is answered, the exit code is 0, and a second signal ends now."""
 
 import errno
+import pathlib
 import signal
 import threading
 import time
@@ -71,7 +72,7 @@ class StopTest(faults.FaultTest):
 
     def is_syncing(self, pid):
         """Some thread of it waits in the library's nanosleep."""
-        for task in faults.pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
             if "nanosleep" in (task / "wchan").read_text():
                 return True
         return False

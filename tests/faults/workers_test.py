@@ -1,6 +1,7 @@
 """Workers and trainers that die or stand still: the study goes on and its counts are exact."""
 
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -41,7 +42,7 @@ class WorkersTest(faults.FaultTest):
 
     def command(self, pid):
         try:
-            return faults.pathlib.Path(f"/proc/{pid}/cmdline").read_text().partition(
+            return pathlib.Path(f"/proc/{pid}/cmdline").read_text().partition(
                 "--exec-trainer")[0]
         except OSError:
             return ""
