@@ -70,6 +70,13 @@ class FaultTest(harness.EndToEndTest):
         code = self.server.wait(deadline_s)
         self.assertEqual(code, -number, self.server.text())
 
+    def wait_for_worker(self, worker_id):
+        """It has asked for a trial."""
+        request = client.study_pb2.ListWorkersRequest()
+        harness.wait_for(f"worker {worker_id} asks", lambda: any(
+            worker.worker_id == worker_id
+            for worker in self.client.study("ListWorkers", request).workers))
+
     def assert_rounds(self, status, rounds):
         """Ended, with exactly what was planned."""
         self.assertEqual(client.state(status), "COMPLETED", status)

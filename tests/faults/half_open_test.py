@@ -11,7 +11,7 @@ class HalfOpenTest(network_test.ProxyTest):
     def test_a_half_open_link_is_noticed_and_finished_work_and_waiting_workers_come_back(self):
         self.start_far_worker("idle", "--objectives", "later")
         busy = self.hold_a_trial("now")
-        wait_for("the other one waits", lambda: "idle" in self.halving("workers"))
+        self.wait_for_worker("idle")
         self.proxy.set(proxy.DEAD_SERVER)
         self.wait_until_lost("now")
         self.gate.touch()

@@ -103,7 +103,7 @@ class LimitsTest(faults.FaultTest):
 
     def test_a_worker_out_of_descriptors_fails_its_trials_and_says_why(self):
         worker = self.start_worker("w", "--objectives", "few")
-        wait_for("it asks", lambda: "w" in self.halving("workers"))
+        self.wait_for_worker("w")
         self.leave_descriptors(worker.popen.pid, 2)
         self.client.create(study("few", objective="few", retry={"max_attempts": 1},
                                  limits={"max_evaluations": 1}))

@@ -87,8 +87,7 @@ class NetworkTest(ProxyTest):
         self.addCleanup(waiting.close)
         asked = threading.Thread(target=lambda: faults.refusal(waiting.suggest, "ghost", wait_s=20))
         asked.start()
-        wait_for("it waits", lambda: self.client.study(
-            "ListWorkers", client.study_pb2.ListWorkersRequest()).workers)
+        self.wait_for_worker("ghost")
         self.proxy.set(proxy.DEAD_CLIENT)
         asked.join()
         self.client.create(study("ghost", retry={"lease": f"{LEASE_S}s"}))

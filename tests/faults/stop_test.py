@@ -43,9 +43,7 @@ class StopTest(faults.FaultTest):
         asking = threading.Thread(target=lambda: answers.append(faults.refusal(
             self.client.worker, "Suggest", client.ask("w", wait_s=20))))
         asking.start()
-        watch = self.connect()
-        wait_for("the worker is known", lambda: watch.study(
-            "ListWorkers", client.study_pb2.ListWorkersRequest()).workers)
+        self.wait_for_worker("w")
         self.server.kill(signal.SIGTERM)
         self.assertEqual(self.server.wait(STOP_S), 0, self.server.text())
         asking.join()
@@ -117,8 +115,7 @@ class StopTest(faults.FaultTest):
     def test_a_client_that_stands_still_does_not_hold_up_the_stop(self):
         self.serve()
         worker = self.start_worker("still")
-        wait_for("the worker is known", lambda: self.client.study(
-            "ListWorkers", client.study_pb2.ListWorkersRequest()).workers)
+        self.wait_for_worker("still")
         worker.kill(signal.SIGSTOP)
         self.server.kill(signal.SIGTERM)
         self.assertEqual(self.server.wait(STOP_S), 0, self.server.text())
