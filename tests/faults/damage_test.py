@@ -1,8 +1,10 @@
 """Flipped bits of the journal: the server refuses it, or all that was acknowledged is there."""
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 
 import faults
 import harness
@@ -17,23 +19,25 @@ REFUSED = (4, 5)  # Not a journal of this version; damaged.
 
 class DamageTest(faults.FaultTest):
 
-    def write_journal(self, book, prefix, stop_with):
+    def write_journal(self, book, prefix, stop_with, rounds=2):
         """More studies for the journal; their names begin with `prefix`."""
         self.serve(data=self.dir / "whole")
         before = len(book.results)
-        traffic = load.Load(self.address, book, workers=4, rounds=2, seed=self.seed, prefix=prefix)
+        traffic = load.Load(self.address, book, workers=4, rounds=rounds, seed=self.seed, prefix=prefix)
         self.addCleanup(traffic.stop)
-        wait_for("results come in", lambda: len(book.results) > before + 40)
+        wait_for("results come in", lambda: len(book.results) > before + 1)
         traffic.finish()
         traffic.stop()
         self.kill_server(stop_with)
 
-    def damage(self, number, name, last):
+    def damage(self, number, name, book, last):
         """A copy of the directory with one bit of one file flipped, before byte `last`."""
         path = self.dir / f"damaged-{number}"
         shutil.copytree(self.dir / "whole", path)
         content = bytearray((path / name).read_bytes())
         bit = self.dice.randrange(8 * (len(content) + last))
+        if number == 0:  # One that surely held something.
+            bit = 8 * content.index(book.studies[0].encode())
         content[bit // 8] ^= 1 << bit % 8
         (path / name).write_bytes(content)
         return path, f"bit {bit} of {name}"
@@ -65,7 +69,7 @@ class DamageTest(faults.FaultTest):
     def flip(self, name, book, last=0):
         self.refused = 0
         for number in range(FLIPS):
-            path, what = self.damage(number, name, last)
+            path, what = self.damage(number, name, book, last)
             with self.subTest(what):
                 self.try_server(path, what, book)
         self.assertGreater(self.refused, 0, "no flip did any harm")
@@ -86,6 +90,31 @@ class DamageTest(faults.FaultTest):
         self.write_journal(book, "folded", signal.SIGTERM)
         self.write_journal(book, "logged", signal.SIGKILL)
         self.flip("journal.db", book)
+
+    def test_an_event_that_was_changed_is_refused_whichever_it_is_and_no_file_is_changed(self):
+        book = ledger.Ledger()
+        self.write_journal(book, "all", signal.SIGTERM, rounds=1)
+        path = self.dir / "whole" / "journal.db"
+        whole = path.read_bytes()
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            events = database.execute("SELECT seq, data FROM events ORDER BY seq").fetchall()
+        self.assertGreater(len(events), 50)
+        changed = []
+        for seq, data in events:
+            damaged = bytearray(whole)
+            self.assertEqual(whole.count(data), 1, f"event {seq} cannot be found")
+            damaged[whole.index(data) + len(data) // 2] ^= 1
+            path.write_bytes(damaged)
+            server = self.start(f"event-{seq}", harness.BIN / "halving-server", "--listen",
+                                "127.0.0.1:0", "--data-dir", path.parent)
+            self.assertEqual(server.wait(), 5, server.text())
+            self.assertIn(f"event {seq} ", server.text())
+            if path.read_bytes() != damaged:
+                changed.append(seq)
+        self.assertEqual(changed, [], "the journal was changed when one of these was damaged")
+        path.write_bytes(whole)
+        self.serve(data=path.parent)
+        book.verify_all(self.client)
 
 
 if __name__ == "__main__":
