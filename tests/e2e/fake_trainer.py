@@ -33,6 +33,7 @@ def run(job):
     for epoch in range(job["from_epoch"] + 1, job["to_epoch"] + 1):
         while gate and not os.path.exists(gate):
             time.sleep(0.01)
+        time.sleep(job["options"].get("pace", 0))
         yield {"epoch": epoch, "error": error(job["config"], epoch)}
     with open(job["checkpoint_out"], "w", encoding="utf-8") as file:
         file.write(str(job["to_epoch"]))

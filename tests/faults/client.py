@@ -6,7 +6,7 @@ The messages are generated into the build folder; PYTHONPATH says where.
 import os
 import sys
 
-# An idle channel of Python's looks at its connection only this often, the server's farewell included.
+# So often an idle channel of Python's looks at its connection, the server's farewell included.
 os.environ.setdefault("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50")
 
 try:

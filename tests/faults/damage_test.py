@@ -23,7 +23,8 @@ class DamageTest(faults.FaultTest):
         """More studies for the journal; their names begin with `prefix`."""
         self.serve(data=self.dir / "whole")
         before = len(book.results)
-        traffic = load.Load(self.address, book, workers=4, rounds=rounds, seed=self.seed, prefix=prefix)
+        traffic = load.Load(self.address, book, workers=4, rounds=rounds, seed=self.seed,
+                            prefix=prefix)
         self.addCleanup(traffic.stop)
         wait_for("results come in", lambda: len(book.results) > before + 1)
         traffic.finish()

@@ -18,7 +18,7 @@ ROUNDS = 2  # Of d2l's study.
 class WorkersTest(faults.FaultTest):
 
     def create_gated(self, name, **changes):
-        """A study whose trainers wait for a file, so that the test acts in the middle of a trial."""
+        """A study whose trainers wait for a file, so that a test acts in the middle of a trial."""
         self.gate = self.dir / "gate"
         options = {"gate": str(self.gate), **changes.pop("objective_options", {})}
         self.client.create(study(name, objective_options=options,
@@ -53,7 +53,8 @@ class WorkersTest(faults.FaultTest):
 
     def test_workers_and_trainers_killed_at_random_moments_cost_the_study_nothing(self):
         self.serve()
-        self.client.create(study("mayhem", retry={"lease": "1s", "max_attempts": 20}))
+        self.client.create(study("mayhem", objective_options={"pace": 0.03},
+                                 retry={"lease": "1s", "max_attempts": 20}))
         workers = {name: self.start_plain_worker(name) for name in ("w1", "w2")}
         for number in range(6):
             wait_for("results come in",
@@ -67,6 +68,8 @@ class WorkersTest(faults.FaultTest):
                 workers[name].wait()
                 workers[name] = self.start_plain_worker(name)
         self.assert_rounds(self.end_of("mayhem"), ROUNDS)
+        attempts = sum(trial.attempts for trial in self.client.trials("mayhem").values())
+        self.assertGreater(attempts, 30, "no kill hit anything")
 
     def test_what_a_dead_worker_leaves_behind_does_not_train_on(self):
         self.serve()
