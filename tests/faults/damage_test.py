@@ -44,8 +44,10 @@ class DamageTest(faults.FaultTest):
         return path, f"bit {bit} of {name}"
 
     def read(self, path):
-        return {name: (path / name).read_bytes() for name in ("journal.db", "journal.db-wal")
-                if (path / name).exists()}
+        """What the journal holds; an empty log is as good as none."""
+        contents = {name: (path / name).read_bytes() for name in ("journal.db", "journal.db-wal")
+                    if (path / name).exists()}
+        return {name: content for name, content in contents.items() if content}
 
     def try_server(self, path, what, book):
         """It refuses and leaves all as it is, or it serves all that was acknowledged."""
