@@ -7,7 +7,9 @@ refuses one that says another: a resumed trial is shown to be resumed, not only 
 import json
 import math
 import os
+import signal
 import sys
+import time
 
 
 def error(config, epoch):
@@ -16,7 +18,11 @@ def error(config, epoch):
 
 
 def run(job):
-    gate = job["options"].get("gate")  # A file to wait for, so that a test can act in the middle.
+    if job["trial_id"] in job["options"].get("poison", []):  # Trials that kill their trainer.
+        os.kill(os.getpid(), signal.SIGKILL)
+    # A file to wait for, so that a test can act in the middle: of every job, or of some.
+    gates = job["options"].get("gates", {})
+    gate = gates.get(f"{job['trial_id']}-{job['to_epoch']}") or job["options"].get("gate")
     if job["from_epoch"] > 0:
         with open(job["checkpoint_in"], encoding="utf-8") as file:
             stands_at = int(file.read())
@@ -26,7 +32,8 @@ def run(job):
             return
     for epoch in range(job["from_epoch"] + 1, job["to_epoch"] + 1):
         while gate and not os.path.exists(gate):
-            os.sched_yield()
+            time.sleep(0.01)
+        time.sleep(job["options"].get("pace", 0))
         yield {"epoch": epoch, "error": error(job["config"], epoch)}
     with open(job["checkpoint_out"], "w", encoding="utf-8") as file:
         file.write(str(job["to_epoch"]))

@@ -1,4 +1,4 @@
-"""Real processes for the end-to-end tests: a server, workers, the halving command, grpcurl.
+"""Real processes for tests/e2e and tests/faults: a server, workers, the halving command, grpcurl.
 
 Nothing here waits for a fixed time: it polls with a deadline, and a deadline that passes is a failure
 that shows the logs.
@@ -18,7 +18,7 @@ import unittest
 
 BIN = pathlib.Path(os.environ["HALVING_BIN"])
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-TRAINER = pathlib.Path(__file__).resolve().parent / "fake_trainer.py"
+TRAINER = SOURCE / "tests" / "e2e" / "fake_trainer.py"
 GRPCURL = SOURCE / "build" / "tools" / "grpcurl"
 DEADLINE_S = 60
 
@@ -97,12 +97,12 @@ class EndToEndTest(unittest.TestCase):
         self.processes.append(process)
         return process
 
-    def start_server(self, *args, listen=None):
+    def start_server(self, *args, listen=None, data=None, **kwargs):
         """Starts a server, by default where the last one of this test listened."""
         listen = listen or self.address or "127.0.0.1:0"
         log = self.dir / f"server-{len(self.processes)}.log"
         process = self.start(log.stem, BIN / "halving-server", "--listen", listen, "--data-dir",
-                             self.dir / "data", *args)
+                             data or self.dir / "data", *args, **kwargs)
 
         def ready():
             found = re.search(r"listening on ([^,]+),", process.text())
