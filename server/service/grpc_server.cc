@@ -1,7 +1,7 @@
 #include "server/service/grpc_server.h"
 
-#include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/status.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
@@ -16,8 +16,6 @@ constexpr int kKeepaliveTimeMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 
 void SetChannelArguments(grpc::ServerBuilder& builder) {
-  // Without this a second server shares the port silently, and each gets half of the calls.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -31,11 +29,7 @@ void SetChannelArguments(grpc::ServerBuilder& builder) {
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& listen,
                                                               Engine* engine, std::string secret) {
-  const size_t colon = listen.rfind(':');
-  if (colon == std::string::npos || colon + 1 == listen.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--listen is \"", listen, "\"; it must be HOST:PORT, such as 127.0.0.1:7070"));
-  }
+  HV_ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener, Listener::Bind(listen));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC serves health without its descriptor; linked in, reflection finds it.
@@ -43,19 +37,21 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer(engine, std::move(secret)));
   grpc::ServerBuilder builder;
   SetChannelArguments(builder);
-  int port = 0;
-  builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
+  server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      grpc::InsecureServerCredentials());
   builder.RegisterService(&server->study_service_);
   builder.RegisterService(&server->worker_service_);
   builder.RegisterService(&server->admin_service_);
   server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", listen,
-                     ": the port is in use, or the address is not of this machine. Stop the other "
-                     "server, or choose another --listen"));
-  }
-  server->address_ = absl::StrCat(listen.substr(0, colon), ":", port);
+  if (server->server_ == nullptr) return absl::InternalError("gRPC cannot start its server");
+  server->listener_ = std::move(listener);
+  server->listener_->Start([acceptor = server->acceptor_.get()](int listening_fd, int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.listener_fd = listening_fd;
+    connection.fd = fd;
+    acceptor->HandleNewConnection(&connection);
+  });
   server->SetServing(true);
   return server;
 }
@@ -69,6 +65,7 @@ void GrpcServer::SetServing(bool serving) {
 }
 
 void GrpcServer::Shutdown(absl::Duration grace) {
+  listener_->Stop();
   server_->GetHealthCheckService()->Shutdown();
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
 }

@@ -8,8 +8,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
 #include "server/engine/engine.h"
 #include "server/service/admin_service.h"
+#include "server/service/listener.h"
 #include "server/service/study_service.h"
 #include "server/service/worker_service.h"
 
@@ -24,7 +26,7 @@ class GrpcServer {
                                                            Engine* engine, std::string secret);
 
   // host:port as bound.
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return listener_->address(); }
 
   // What the health service says, for "" and for each service.
   void SetServing(bool serving);
@@ -41,8 +43,9 @@ class GrpcServer {
   StudyServiceImpl study_service_;
   WorkerServiceImpl worker_service_;
   AdminServiceImpl admin_service_;
-  std::string address_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Listener> listener_;  // Ends before what it hands connections to.
 };
 
 }  // namespace halving

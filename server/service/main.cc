@@ -1,5 +1,6 @@
 // halving-server: wiring of journal, engine and gRPC, from start to a clean stop.
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -57,6 +58,14 @@ void AwaitStop() {
   }).detach();
 }
 
+// Each connection takes one; the usual soft limit is 1024, far below what the system allows.
+void RaiseOpenFilesLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int Serve(const ServerOptions& options) {
   absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
   if (!directory.ok()) return Fail(directory.status(), kExitDataDir);
@@ -110,5 +119,6 @@ int main(int argc, char** argv) {
       break;
   }
   halving::PrepareSignals();
+  halving::RaiseOpenFilesLimit();
   return halving::Serve(*parsed.options);
 }
