@@ -40,6 +40,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(Journal* journal, Clock* 
       journal->Replay([&engine](const Event& event) { engine->scheduler_.Apply(event); }));
   engine->now_ = clock->Now();
   engine->scheduler_.Recover(engine->now_);
+  engine->whole_ = true;
   engine->wake_ = engine->NextWake();
   return engine;
 }
@@ -133,6 +134,7 @@ void Engine::Stop() {
     work_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
+  if (!whole_) return;  // What was read in part would decide on that part.
   // What came in the meantime, also from the callbacks; with Start() never called, everything.
   do {
     RunOnce();
@@ -173,12 +175,13 @@ void Engine::RunOnce() {
 }
 
 void Engine::RunBatch(std::vector<Posted> batch) {
+  const absl::Time before = now_;
   now_ = std::max(now_, clock_->Now());
   if (!held_.empty()) {
     RetryAppend();
     if (!held_.empty()) return Refuse(std::move(batch));
   }
-  Tend();
+  Tend(before);
   for (Posted& posted : batch) Carry(std::move(posted));
   ServeWaiting();
   DropWaiting();
@@ -190,12 +193,13 @@ void Engine::RunBatch(std::vector<Posted> batch) {
   looked_at_ = 0;
 }
 
-// What time alone brings.
-void Engine::Tend() {
+// What time alone brings; the last batch was at `before`.
+void Engine::Tend(absl::Time before) {
   // Nobody could report while this process stood still or its disk was full: the leases get that
-  // time back.
-  absl::Duration lost = now_ - std::min(wake_, held_since_);
-  if (held_since_ == absl::InfiniteFuture() && lost <= kOwnPause) lost = absl::ZeroDuration();
+  // time back. When it began to stand still is not known, but not before the last batch.
+  absl::Duration lost;
+  if (now_ - wake_ > kOwnPause) lost = now_ - before;
+  if (held_since_ != absl::InfiniteFuture()) lost = now_ - held_since_;
   held_since_ = absl::InfiniteFuture();
   if (lost > absl::ZeroDuration() || scheduler_.NextDue() <= now_) {
     HV_CHECK(scheduler_.Execute(Tick{.paused_for = lost}, now_, &events_).ok());

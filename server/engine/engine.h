@@ -136,7 +136,7 @@ class Engine {
   // Engine thread only, all that follow.
   void Loop() ABSL_LOCKS_EXCLUDED(mu_);
   void RunBatch(std::vector<Posted> batch);
-  void Tend();
+  void Tend(absl::Time before);
   void Carry(Posted posted);
   void CarryAsk(Posted posted, std::optional<Answer> reported);
   bool Serve(WaitingAsk& waiting);
@@ -181,6 +181,7 @@ class Engine {
   absl::Time retry_at_ = absl::InfiniteFuture();
   absl::Time held_since_ = absl::InfiniteFuture();  // Until the leases got that time back.
   bool drained_ = false;
+  bool whole_ = false;  // The journal was replayed to its end.
 
   Mutex mu_;
   CondVar work_;

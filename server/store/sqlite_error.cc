@@ -14,7 +14,7 @@ namespace {
 // The system's error behind SQLite's; 0 where there is none. SQLite keeps the last one, so that
 // with other codes it is of long ago.
 int SystemError(sqlite3* db, int extended_code) {
-  if (extended_code == SQLITE_IOERR_WRITE) {
+  if (extended_code == SQLITE_IOERR_WRITE || extended_code == SQLITE_IOERR_FSYNC) {
     // A commit writes to the -wal, and leaves what happened there with the file alone.
     sqlite3_file* wal = nullptr;
     int error = 0;
