@@ -62,6 +62,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, UnderFaults, testing::Range<uint64_t>(1, 51));
 TEST(Replay, OfEveryPrefixGivesTheStateThatWasThere) {
   SimOptions options = RandomOptions(7);
   options.studies = {SmallSpec({.max_evaluations = 30})};
+  options.faults.restart = 0.02;
   std::vector<std::string> states;
   options.observer = [&states](const Scheduler& scheduler, const std::vector<Event>&) {
     states.push_back(scheduler.DebugString());
@@ -127,7 +128,7 @@ TEST(Simulator, EveryStudyOfThousandsOfWorkersEndsUnderFaults) {
   // Of each message, of which there are many; and a restart replays all that came before.
   for (double* fault : {&options.faults.restart, &options.faults.lose_commit,
                         &options.faults.freeze, &options.faults.fill_disk}) {
-    *fault /= 2000;
+    *fault /= 600;
   }
   HistoryChecker checker(HistoryChecker::Depth::kEventsOnly);
   options.observer = [&checker](const Scheduler&, const std::vector<Event>& fresh) {

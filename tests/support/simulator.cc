@@ -15,7 +15,8 @@ namespace halving {
 namespace {
 
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
-constexpr absl::Duration kAskAgainAfter = absl::Seconds(5);
+constexpr absl::Duration kAskAgainAfter = absl::Seconds(20);  // As a long poll does.
+constexpr absl::Duration kLateness = absl::Seconds(5);
 constexpr absl::Duration kPeopleLookEvery = absl::Minutes(1);
 
 // Falls with the epochs towards a floor of the trial's own.
@@ -99,6 +100,8 @@ class Simulation {
   std::vector<SimWorker> workers_;
   absl::btree_map<StudyUid, int> extended_;
   absl::Time frozen_until_ = absl::InfinitePast();
+  absl::Time wanted_ = absl::InfinitePast();  // When lateness_ was thrown.
+  absl::Duration lateness_;
   absl::btree_set<std::tuple<StudyUid, TrialId, int32_t>> acknowledged_;
   SimResult result_;
 };
@@ -129,7 +132,11 @@ SimResult Simulation::Run() {
   }
   After(kPeopleLookEvery, [this] { People(); });
   while (result_.status.ok() && !IsOver()) {
-    const absl::Time due = std::max({now_, scheduler_.NextDue(), frozen_until_});
+    // The engine may be busy and come a little late.
+    const absl::Time wanted = scheduler_.NextDue();
+    if (wanted != wanted_) lateness_ = dice_.Between(absl::ZeroDuration(), kLateness);
+    wanted_ = wanted;
+    const absl::Time due = std::max({now_, wanted + lateness_, frozen_until_});
     if (now_ - start_ > options_.time_limit) {
       Stop(absl::DeadlineExceededError("a study hangs:\n" + scheduler_.DebugString()));
     } else if (due < actions_.begin()->first.first) {
@@ -402,8 +409,8 @@ SimFaults SimFaults::Rough() {
   return {.lose_request = 0.05,
           .lose_answer = 0.05,
           .repeat = 0.05,
-          .restart = 0.01,
-          .lose_commit = 0.01,
+          .restart = 0.003,
+          .lose_commit = 0.003,
           .freeze = 0.005,
           .fill_disk = 0.005,
           .stall = 0.08,
