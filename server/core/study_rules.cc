@@ -158,6 +158,7 @@ std::vector<TrialId> Study::Ranked(const std::vector<TrialId>& outcomes) const {
   }
   std::sort(ranked.begin(), ranked.end());
   std::vector<TrialId> ids;
+  ids.reserve(ranked.size());
   for (const auto& [error, id] : ranked) ids.push_back(id);
   return ids;
 }

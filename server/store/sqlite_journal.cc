@@ -245,8 +245,9 @@ absl::Status SqliteJournal::Fold() {
   if (!wal_leftovers_ && wal_pages_ < kFoldAtPages) return absl::OkStatus();
   const int mode = wal_leftovers_ ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
   if (sqlite3_wal_checkpoint_v2(db_, nullptr, mode, nullptr, nullptr) != SQLITE_OK) {
-    const absl::Status status = Error("folding the -wal into");
-    return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
+    absl::Status status = Error("folding the -wal into");
+    if (absl::IsResourceExhausted(status)) return absl::OkStatus();
+    return status;
   }
   wal_leftovers_ = false;
   wal_pages_ = 0;
@@ -261,7 +262,7 @@ absl::Status SqliteJournal::Insert(const Event& event) {
   sqlite3_bind_blob(insert_, 2, data.data(), static_cast<int>(data.size()), SQLITE_STATIC);
   sqlite3_bind_blob(insert_, 3, chain.data(), static_cast<int>(chain.size()), SQLITE_STATIC);
   const int step = sqlite3_step(insert_);
-  const absl::Status status = step == SQLITE_DONE ? absl::OkStatus() : Error("writing");
+  absl::Status status = step == SQLITE_DONE ? absl::OkStatus() : Error("writing");
   sqlite3_reset(insert_);
   if (!status.ok()) return status;
   last_seq_ = seq;
