@@ -1,6 +1,7 @@
 // halving-server: wiring of journal, engine and gRPC, from start to a clean stop.
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -118,6 +119,7 @@ int main(int argc, char** argv) {
     case halving::ServerCommand::kServe:
       break;
   }
+  umask(S_IRWXG | S_IRWXO);  // The key of the lease ids is in the journal.
   halving::PrepareSignals();
   halving::RaiseOpenFilesLimit();
   return halving::Serve(*parsed.options);

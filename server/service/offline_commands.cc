@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/clock.h"
 #include "server/engine/offline.h"
 
@@ -17,9 +18,15 @@ ExitCode Fail(const absl::Status& status) {
   return JournalExitCode(status);
 }
 
+std::string Count(int64_t count, absl::string_view one, absl::string_view many) {
+  return absl::StrCat(count, " ", count == 1 ? one : many);
+}
+
 std::string Describe(const JournalReport& report) {
-  return absl::StrCat(report.events, " events, ", report.studies, " studies, ", report.trials,
-                      " trials, ", report.results, " results, ", report.running, " trials running");
+  return absl::StrCat(Count(report.events, "event", "events"), ", ",
+                      Count(report.studies, "study", "studies"), ", ",
+                      Count(report.trials, "trial", "trials"), ", of which ", report.running,
+                      " running, ", Count(report.results, "result", "results"));
 }
 
 }  // namespace
@@ -54,7 +61,7 @@ ExitCode RunRestore(const ServerOptions& options) {
       RestoreJournal(options.file, *directory, Clock::Real());
   if (!report.ok()) return Fail(report.status());
   std::cout << "restored into " << options.data_dir << ": " << Describe(*report)
-            << (report->running > 0 ? " (they are queued again, no failure is charged)" : "")
+            << (report->running > 0 ? ". What ran is queued again; no failure is charged" : "")
             << "\nNext: halving-server --data-dir " << options.data_dir << std::endl;
   return kExitOk;
 }

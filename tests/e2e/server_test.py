@@ -43,6 +43,13 @@ class ServerTest(harness.EndToEndTest):
         code, text = self.run_server("--listen", "127.0.0.1:0", "--data-dir", path)
         self.assertEqual(code, 4, text)
 
+    def test_its_files_are_for_their_owner_only_in_a_directory_open_to_all_too(self):
+        (self.dir / "data").mkdir(mode=0o755)
+        self.start_server()
+        self.create(study("secret"))
+        for path in (self.dir / "data").iterdir():
+            self.assertEqual(path.stat().st_mode & 0o077, 0, path)
+
     def test_a_journal_from_a_newer_version_is_refused(self):
         server = self.start_server()
         server.kill(signal.SIGTERM)

@@ -260,6 +260,21 @@ TEST(WaitingAskTest, OfAProcessThatWasReplacedIsRefusedWhenWorkComes) {
   EXPECT_EQ(fresh->trial(), 1);
 }
 
+// ---- more than anybody needs
+
+TEST(WaitingAskTest, BeyondAHundredThousandIsRefusedAndTheOthersAreServed) {
+  constexpr int kMost = 100'000;
+  EngineFixture f;
+  const Pending first = f.StartAsk("a");
+  for (int i = 1; i < kMost; ++i) f.StartAsk("a");
+  const Pending beyond = f.StartAsk("b");
+  f.Run();
+  EXPECT_THAT(beyond->reply(), StatusIs(StatusCode::kResourceExhausted, HasSubstr("100000 asks")));
+  EXPECT_TRUE(first->waits());
+  ASSERT_THAT(f.Call(Flat("s", 1)), IsOk());
+  EXPECT_EQ(first->trial(), 1);
+}
+
 // ---- down
 
 TEST(DrainTest, AnswersThoseThatWait) {

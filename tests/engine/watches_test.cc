@@ -109,5 +109,20 @@ TEST(WatchTest, IsNotToldOfAChangeThatCouldNotBeWritten) {
   EXPECT_THAT(watch->reply(), IsOk());
 }
 
+TEST(WatchTest, BeyondTenThousandIsRefusedAndTheOthersWait) {
+  constexpr int kMost = 10'000;
+  EngineFixture f;
+  ASSERT_THAT(f.Call(Flat("s", 1)), IsOk());
+  const uint64_t version = f.VersionOf("s");
+  const Pending first = f.StartWatch("s", version);
+  for (int i = 1; i < kMost; ++i) f.StartWatch("s", version);
+  const Pending beyond = f.StartWatch("s", version);
+  f.Run();
+  EXPECT_THAT(beyond->reply(), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_TRUE(first->waits());
+  f.Take("a");
+  EXPECT_THAT(first->reply(), IsOk());
+}
+
 }  // namespace
 }  // namespace halving
