@@ -4,7 +4,9 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -19,11 +21,11 @@ absl::Status FromErrno(const std::string& doing, const std::string& file) {
   return absl::InternalError(absl::StrCat("cannot ", doing, " ", file, ": ", std::strerror(errno)));
 }
 
-// A file that takes its name only when it is whole and on the disk; until then there is FILE.part,
-// which goes with the object. Thread-compatible.
+// A file that takes its name only when it is whole and on the disk; until then it has another one
+// beside it, and goes with the object. Thread-compatible.
 class WholeFile {
  public:
-  explicit WholeFile(const std::string& path) : path_(path), part_(path + ".part") {}
+  explicit WholeFile(const std::string& path) : path_(path), part_(path + ".part-XXXXXX") {}
   ~WholeFile() {
     if (fd_ < 0) return;
     close(fd_);
@@ -33,8 +35,14 @@ class WholeFile {
   WholeFile& operator=(const WholeFile&) = delete;
 
   absl::Status Open() {
+    // SQLite would lay it over the backup.
+    const std::string wal = path_ + "-wal";
+    if (access(wal.c_str(), F_OK) == 0) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          wal, " belongs to another journal of that name; choose another name for the backup"));
+    }
     // For its owner only: the key of the server's lease ids is in it.
-    fd_ = open(part_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    fd_ = mkostemp(part_.data(), O_CLOEXEC);
     return fd_ >= 0 ? absl::OkStatus() : FromErrno("make", part_);
   }
 
@@ -53,14 +61,23 @@ class WholeFile {
     if (std::rename(part_.c_str(), path_.c_str()) != 0) return FromErrno("name", path_);
     close(fd_);
     fd_ = -1;
-    return absl::OkStatus();
+    return SyncFolder();  // The name must be on the disk as well.
   }
 
   int64_t bytes() const { return bytes_; }
 
  private:
+  absl::Status SyncFolder() {
+    const std::string folder = std::filesystem::absolute(path_).parent_path();
+    const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return FromErrno("open", folder);
+    const absl::Status synced = fsync(fd) == 0 ? absl::OkStatus() : FromErrno("sync", folder);
+    close(fd);
+    return synced;
+  }
+
   const std::string path_;
-  const std::string part_;
+  std::string part_;
   int fd_ = -1;
   int64_t bytes_ = 0;
 };

@@ -106,6 +106,11 @@ absl::StatusOr<JournalReport> RestoreJournal(const std::string& backup,
   }
   HV_ASSIGN_OR_RETURN(const JournalReport report, VerifyJournal(backup));
   const std::string made = file + ".restoring";
+  std::error_code error;
+  if (std::filesystem::equivalent(backup, made, error)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(backup, " is what a restore that was killed left; name the backup itself"));
+  }
   const auto remove_made = [&made] {
     std::error_code ignored;
     for (const char* suffix : {"", "-wal"}) std::filesystem::remove(made + suffix, ignored);
@@ -118,8 +123,12 @@ absl::StatusOr<JournalReport> RestoreJournal(const std::string& backup,
     HV_RETURN_IF_ERROR(Copy(backup + "-wal", made + "-wal"));
   }
   HV_RETURN_IF_ERROR(Prepare(made, clock->Now()));
+  // SQLite removes it when it could be folded into the database, which alone is renamed.
+  if (std::filesystem::exists(made + "-wal")) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("there is no room to finish ", made, "; make some and restore again"));
+  }
   HV_RETURN_IF_ERROR(Sync(made));
-  std::error_code error;
   std::filesystem::rename(made, file, error);
   if (error) return FromErrno(error.value(), absl::StrCat("cannot rename ", made));
   HV_RETURN_IF_ERROR(Sync(directory.path()));

@@ -21,7 +21,8 @@ struct JournalReport {
 };
 
 // Reads all of a journal, or of a backup, and replays it; changes nothing. DATA_LOSS: it is
-// damaged, or tells what cannot be. NOT_FOUND, FAILED_PRECONDITION: there is none, or none of ours.
+// damaged, or its end contradicts itself. NOT_FOUND, FAILED_PRECONDITION: there is none, or none of
+// ours.
 absl::StatusOr<JournalReport> VerifyJournal(const std::string& file);
 
 // Puts a backup into a data directory that has no journal yet, all or nothing. Trials that ran are

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -24,6 +25,7 @@ namespace {
 
 constexpr int kRetryAfterMs = 100;
 constexpr int kMaxPort = 65535;
+constexpr int kMostAtOnce = 64;
 
 void SetFlag(int fd, int level, int name, int value) {
   setsockopt(fd, level, name, &value, sizeof(value));
@@ -52,12 +54,23 @@ int PortOf(int fd) {
                        : reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
 
+// A name may stand for one address twice.
+bool IsRepeated(const addrinfo& first, const addrinfo& one) {
+  for (const addrinfo* before = &first; before != &one; before = before->ai_next) {
+    // Past the port, which is ours to set.
+    constexpr size_t kPortEnd = offsetof(sockaddr_in, sin_addr);
+    if (before->ai_addrlen == one.ai_addrlen && before->ai_family == one.ai_family &&
+        std::memcmp(reinterpret_cast<const char*>(before->ai_addr) + kPortEnd,
+                    reinterpret_cast<const char*>(one.ai_addr) + kPortEnd,
+                    one.ai_addrlen - kPortEnd) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Of a name with several addresses one may be of no use here, such as ::1 without IPv6.
 bool IsNotOfThisMachine(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT; }
-
-bool IsStarvation(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
 
 }  // namespace
 
@@ -100,6 +113,7 @@ absl::Status Listener::BindAll(const std::string& host, const std::string& port)
   const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
   int unusable = 0;
   for (addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    if (IsRepeated(*found, *one)) continue;
     // With port 0 they shall all have the one that the first was given.
     if (!fds_.empty()) {
       auto* address = reinterpret_cast<sockaddr_in*>(one->ai_addr);  // The port's place is shared.
@@ -161,23 +175,25 @@ void Listener::Loop(const OnConnection& on_connection) {
 }
 
 bool Listener::Accept(int listening_fd, const OnConnection& on_connection) {
-  while (true) {
+  // Not for ever, so that a flood on one socket holds up neither the others nor Stop().
+  for (int i = 0; i < kMostAtOnce; ++i) {
     const int fd = accept4(listening_fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       if (starving_) spdlog::info("connections can be taken again");
       starving_ = false;
       on_connection(listening_fd, fd);
-    } else if (IsStarvation(errno)) {
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return true;
+    } else if (errno != EINTR && errno != ECONNABORTED) {
       if (!starving_) {
-        spdlog::error("no new connection can be taken for now: {}; raise the limit of open files",
-                      std::strerror(errno));
+        spdlog::error("no new connection can be taken for now: {}{}", std::strerror(errno),
+                      errno == EMFILE ? "; raise the limit of open files" : "");
       }
       starving_ = true;
       return false;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return true;
     }  // Else it was lost before it was taken; the next one.
   }
+  return true;
 }
 
 }  // namespace halving

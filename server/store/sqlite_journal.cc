@@ -239,15 +239,18 @@ absl::Status SqliteJournal::Write(const std::vector<Event>& events) {
   return status;
 }
 
-// The events are on disk already, so a full disk is no failure here: a later call finds room. To
-// CheckWal() leftovers would look like damage, once newer frames have been written over some.
+// The events are on disk already, so a full disk is no failure here: a later call finds room. After
+// a failed append what is tried again covers what it left.
 absl::Status SqliteJournal::Fold() {
   if (!wal_leftovers_ && wal_pages_ < kFoldAtPages) return absl::OkStatus();
+  const absl::Status folded = FoldAll();
+  return absl::IsResourceExhausted(folded) ? absl::OkStatus() : folded;
+}
+
+absl::Status SqliteJournal::FoldAll() {
   const int mode = wal_leftovers_ ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
   if (sqlite3_wal_checkpoint_v2(db_, nullptr, mode, nullptr, nullptr) != SQLITE_OK) {
-    absl::Status status = Error("folding the -wal into");
-    if (absl::IsResourceExhausted(status)) return absl::OkStatus();
-    return status;
+    return Error("folding the -wal into");
   }
   wal_leftovers_ = false;
   wal_pages_ = 0;
@@ -293,15 +296,21 @@ absl::Status SqliteJournal::Replay(absl::FunctionRef<void(const Event&)> apply) 
     apply(*event);
   }
   if (step != SQLITE_DONE) return Error("reading");
-  return read_only_ ? absl::OkStatus() : StartWriting();
+  if (read_only_) return absl::OkStatus();
+  // Without room the journal can be read all the same; whoever appends is told.
+  const absl::Status started = StartWriting();
+  return absl::IsResourceExhausted(started) ? absl::OkStatus() : started;
 }
 
-// The journal is whole, or its caller has no need to know: from here on it is changed.
+// The journal is whole, or its caller has no need to know: from here on it is changed. What a
+// killed process left behind in the -wal must be gone before: a shorter append over it would look
+// like damage to the next start.
 absl::Status SqliteJournal::StartWriting() {
   if (writing_) return absl::OkStatus();
+  HV_RETURN_IF_ERROR(FoldAll());
   writing_ = true;
   sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
-  return Fold();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<JournalBackup>> SqliteJournal::StartBackup() {
@@ -310,6 +319,7 @@ absl::StatusOr<std::unique_ptr<JournalBackup>> SqliteJournal::StartBackup() {
 }
 
 absl::Status SqliteJournal::RenewSecret() {
+  HV_RETURN_IF_ERROR(StartWriting());
   const std::string restored = SecureRandomBytes(kSecretBytes);
   HV_RETURN_IF_ERROR(SetMeta("restored", restored));
   lease_key_ = HmacSha256(secret_, restored);

@@ -65,6 +65,7 @@ class SqliteJournal : public Journal {
   absl::Status Insert(const Event& event);
   // Folds the -wal into the database when it has grown, or holds what was rolled back.
   absl::Status Fold();
+  absl::Status FoldAll();
   absl::Status Run(const char* sql);
   absl::StatusOr<int64_t> ReadNumber(const char* sql);
   absl::StatusOr<std::string> ReadText(const char* sql);

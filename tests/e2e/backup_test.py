@@ -93,6 +93,13 @@ class BackupTest(harness.EndToEndTest):
         out = self.halving("backup", self.dir / "no-such-folder" / "backup.db", code=1)
         self.assertIn("no-such-folder", out)
 
+    def test_a_backup_is_not_put_beside_the_log_of_another_journal(self):
+        self.start_server()
+        path = self.dir / "backup.db"
+        (self.dir / "backup.db-wal").write_bytes(b"of another")
+        self.assertIn("backup.db-wal", self.halving("backup", path, code=1))
+        self.assertFalse(path.exists())
+
     def test_a_server_that_is_away_leaves_an_older_backup_alone(self):
         server = self.start_server()
         path = self.dir / "backup.db"
@@ -102,7 +109,7 @@ class BackupTest(harness.EndToEndTest):
         server.wait()
         self.halving("backup", path, code=1)
         self.assertEqual(path.read_bytes(), before)
-        self.assertEqual(list(self.dir.glob("*.part")), [])
+        self.assertEqual(list(self.dir.glob("*.part*")), [])
 
 
 if __name__ == "__main__":

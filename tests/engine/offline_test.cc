@@ -145,6 +145,15 @@ TEST_F(OfflineTest, WhatAKilledRestoreLeftIsNoHindrance) {
   EXPECT_FALSE(std::filesystem::exists(to_.File("journal.db.restoring-wal")));
 }
 
+TEST_F(OfflineTest, WhatAKilledRestoreLeftIsNotTakenForABackup) {
+  std::filesystem::copy_file(from_.File("journal.db"), to_.File("journal.db.restoring"));
+  const absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(to_.path());
+  ASSERT_THAT(directory, IsOk());
+  EXPECT_THAT(RestoreJournal(to_.File("journal.db.restoring"), *directory, &clock_),
+              StatusIs(StatusCode::kFailedPrecondition, HasSubstr("name the backup")));
+  EXPECT_TRUE(std::filesystem::exists(to_.File("journal.db.restoring")));
+}
+
 TEST_F(OfflineTest, ADamagedBackupIsRefusedAndLeavesNothing) {
   const std::string file = from_.File("journal.db");
   std::string bytes = ReadTestFile(file);

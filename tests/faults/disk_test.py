@@ -178,12 +178,19 @@ class DiskTest(faults.FaultTest):
         self.assertEqual(self.client.status("short").evaluations, 2)
         self.assert_both_count("short")
 
-    def test_no_room_to_fold_the_log_does_not_keep_a_server_from_starting(self):
+    def test_with_no_room_to_fold_the_log_a_server_starts_and_writes_once_there_is_some(self):
         self.serve_study("fold", env=self.bad_disk())
         self.hold_two()
         self.kill_server()
         self.set_disk(f"fail write journal.db 1 {errno.ENOSPC}")
         self.serve(env=self.bad_disk())
+        self.assertEqual(self.client.status("fold").evaluations, 1)
+        second = self.trials_held[1]
+        code, answer = faults.refusal(self.client.complete, second, 0.25)
+        self.assertEqual(code, grpc.StatusCode.UNAVAILABLE, answer)
+        self.set_disk("")
+        wait_for("it is counted",
+                 lambda: faults.refusal(self.client.complete, second, 0.25)[0] is None)
         self.assert_both_count("fold")
         self.kill_server()
         self.restart()

@@ -299,6 +299,32 @@ TEST(SqliteJournalTest, AKillAfterAFullDiskLeavesNothingThatLooksDamaged) {
   EXPECT_THAT(OpenAndReplay(after_kill.path()), IsOkAndHolds(testing::Eq(SmallEvents(0, 1))));
 }
 
+// A shorter append would else be written over the first frames that the killed process left, and
+// the others behind it would look like committed ones behind damage.
+TEST(SqliteJournalTest, AppendsNothingUntilWhatAKilledProcessLeftIsFolded) {
+  FaultVfs disk;
+  const TempDir directory;
+  const TempDir after_kill;
+  const TempDir after_that;
+  {
+    const OpenedJournal journal = MustOpen(directory.path());
+    ASSERT_THAT(journal->Append(SmallEvents(0, 1)), IsOk());
+    disk.FailWrites(ENOSPC, 20);
+    ASSERT_THAT(journal->Append(LargeEvents(10)), StatusIs(StatusCode::kResourceExhausted));
+    CopyJournal(directory.path(), after_kill.path());
+    disk.Repair();
+  }
+  disk.FailWrites(ENOSPC);
+  const absl::StatusOr<OpenedJournal> opened = OpenJournal(after_kill.path());
+  ASSERT_THAT(opened, IsOk());
+  EXPECT_THAT(ReplayAll(**opened), IsOkAndHolds(testing::Eq(SmallEvents(0, 1))));
+  EXPECT_THAT((*opened)->Append(SmallEvents(1, 1)), StatusIs(StatusCode::kResourceExhausted));
+  disk.Repair();
+  EXPECT_THAT((*opened)->Append(SmallEvents(1, 1)), IsOk());
+  CopyJournal(after_kill.path(), after_that.path());
+  EXPECT_THAT(OpenAndReplay(after_that.path()), IsOkAndHolds(testing::Eq(SmallEvents(0, 2))));
+}
+
 TEST(SqliteJournalTest, AfterAKillOnAFullDiskOpensAndCanBeRead) {
   const TempDir directory;
   const TempDir after_kill;

@@ -117,10 +117,12 @@ Agent::MaybeAssignment Agent::Deliver(JobResult result) {
   if (!response.ok()) {
     spdlog::warn("lease {}: the report is dropped: {}", result.report->lease_id(),
                  response.status().ToString());
-    // Refused for good, so that nobody will ever start from what it names.
+    // Nobody will ever start from what it names. A lease that is not known says less: the server
+    // may have been restored from a backup, with this very result in it.
     const std::string& checkpoint = result.report->completed().checkpoint_id();
-    if (IsAnswerToReport(response.status()) && !checkpoint.empty())
-      checkpoints_->Remove(checkpoint);
+    const bool refused =
+        absl::IsFailedPrecondition(response.status()) || absl::IsAlreadyExists(response.status());
+    if (refused && !checkpoint.empty()) checkpoints_->Remove(checkpoint);
     // An earlier try may have been counted, and its answer with the next trial lost.
     open_request_id_ = result.report->next().request_id();
     return std::nullopt;
