@@ -6,10 +6,28 @@
 
 #include "absl/strings/string_view.h"
 
+struct evp_md_ctx_st;
+
 namespace halving {
 
 // 32 bytes.
 std::string Sha256(absl::string_view data);
+
+// The same of what comes in parts. Thread-compatible.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
+
+  void Update(absl::string_view data);
+  // The hash of all parts. Nothing may follow.
+  std::string Finish();
+
+ private:
+  evp_md_ctx_st* const context_;
+};
 
 // HMAC with SHA-256; 32 bytes.
 std::string HmacSha256(absl::string_view key, absl::string_view data);

@@ -67,6 +67,7 @@ struct Completed {
 struct Failed {
   std::string reason;
   bool retryable = false;
+  bool out_of_memory = false;  // Tried once more, whatever `retryable` says; then it is final.
 };
 struct Returned {
   std::string reason;
@@ -79,13 +80,21 @@ struct Report {
   Outcome outcome;
 };
 
+// The bytes of a checkpoint have come in, whole and durable.
+struct StoreCheckpoint {
+  LeaseKey lease;
+  int64_t epoch = 0;
+  int64_t bytes = 0;
+  std::string sha256;  // 32 bytes.
+};
+
 // Nobody asks for anything: due leases, limits and levels are looked at.
 struct Tick {
   absl::Duration paused_for;  // How long the server stood still just now: leases get it back.
 };
 
 using Command = std::variant<CreateStudy, PauseStudy, ResumeStudy, StopStudy, ExtendStudy,
-                             DeleteStudy, Ask, Report, Tick>;
+                             DeleteStudy, Ask, Report, StoreCheckpoint, Tick>;
 
 struct Assignment {
   LeaseKey lease;
@@ -98,14 +107,16 @@ struct Assignment {
   std::string checkpoint_id;
   absl::Duration lease_duration;
   int32_t seed = 0;
+  int64_t max_epochs = 0;  // Of the top rung.
 };
 
 struct Answer {
   StudyUid study = 0;                    // To commands that name a study.
   std::optional<Assignment> assignment;  // To Ask.
-  bool over = false;       // To Ask: it had one, whose lease is over; to wait is vain.
-  bool duplicate = false;  // To Report: it was counted before.
-  bool stop = false;       // To Progress: drop the trial, its study is over.
+  bool over = false;          // To Ask: it had one, whose lease is over; to wait is vain.
+  bool duplicate = false;     // To Report: it was counted before.
+  bool stop = false;          // To Progress: drop the trial, its study is over.
+  std::string checkpoint_id;  // To StoreCheckpoint.
 };
 
 // Stands for the content of a final outcome; equal content gives equal digests, in every release.

@@ -19,6 +19,7 @@ Digest DigestOf(const Outcome& outcome) {
   } else if (const auto* failed = std::get_if<Failed>(&outcome)) {
     digester.Add(absl::string_view(failed->reason));
     digester.Add(uint64_t{failed->retryable});
+    if (failed->out_of_memory) digester.Add(uint64_t{1});  // Reports of before had no such thing.
   } else if (const auto* returned = std::get_if<Returned>(&outcome)) {
     digester.Add(absl::string_view(returned->reason));
     digester.Add(absl::string_view(returned->unusable_checkpoint_id));

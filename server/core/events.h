@@ -128,7 +128,12 @@ struct TrialLeased {
   friend bool operator==(const TrialLeased&, const TrialLeased&) = default;
 };
 
-enum class FailureCause { kExpired = 1, kReplaced = 2, kReported = 3 };
+enum class FailureCause {
+  kExpired = 1,
+  kReplaced = 2,
+  kReported = 3,
+  kOutOfMemory = 4,  // Reported, too.
+};
 
 // An attempt ended without a result: the trial is queued again, or has failed for good.
 struct AttemptFailed {
@@ -192,6 +197,19 @@ struct TrialReported {
   friend bool operator==(const TrialReported&, const TrialReported&) = default;
 };
 
+// A checkpoint's bytes lie on the server. Nobody goes on from it until a report names it: only that
+// brings the curve up to there.
+struct CheckpointStored {
+  StudyUid study = 0;
+  TrialId trial = 0;
+  int32_t attempt = 0;
+  std::string checkpoint_id;
+  int64_t epoch = 0;
+  int64_t bytes = 0;
+  std::string sha256;  // 32 bytes.
+  friend bool operator==(const CheckpointStored&, const CheckpointStored&) = default;
+};
+
 struct RungClosed {
   StudyUid study = 0;
   GroupKey group;
@@ -230,8 +248,8 @@ struct TimePassed {
 using Event =
     std::variant<StudyCreated, StudyPaused, StudyResumed, StudyEnded, StudyExtended, StudyDeleted,
                  RunningTimeCounted, WorkerStarted, TrialSampled, TrialLeased, AttemptFailed,
-                 AttemptReturned, LateReasonRecorded, TrialProgressed, TrialReported, RungClosed,
-                 WorkerSeen, LeaseRenewed, TimePassed>;
+                 AttemptReturned, LateReasonRecorded, TrialProgressed, TrialReported,
+                 CheckpointStored, RungClosed, WorkerSeen, LeaseRenewed, TimePassed>;
 
 // Whether the journal keeps it.
 inline bool IsDurable(const Event& event) {

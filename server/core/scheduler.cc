@@ -120,7 +120,10 @@ void Scheduler::ApplyOne(const StudyDeleted& event) {
     candidates_.erase({key->second, event.study});
     candidate_key_.erase(key);
   }
-  by_name_.erase(MutableStudy(event.study).spec().name);
+  Study& study = MutableStudy(event.study);
+  study.DropAllCheckpoints();
+  CollectDropped(study);
+  by_name_.erase(study.spec().name);
   studies_.erase(event.study);
 }
 
@@ -154,8 +157,8 @@ void Scheduler::ApplyOne(const AttemptFailed& event) {
   const Trial& trial = *study.FindTrial(event.trial);
   const std::string worker = trial.lease->worker;
   EndLease(study, trial, event.time);
-  event.cause == FailureCause::kReported ? workers_.MarkIdle(worker, event.time)
-                                         : workers_.CountLost(worker, event.time);
+  const bool lost = event.cause == FailureCause::kExpired || event.cause == FailureCause::kReplaced;
+  lost ? workers_.CountLost(worker, event.time) : workers_.MarkIdle(worker, event.time);
   study.Apply(event);
   Reindex(study);
 }
@@ -221,7 +224,12 @@ void Scheduler::EndLease(const Study& study, const Trial& trial, absl::Time now)
   asks_.Retire(trial.lease->worker, trial.lease->incarnation, trial.lease->request_id, now);
 }
 
-void Scheduler::Reindex(const Study& study) {
+void Scheduler::CollectDropped(Study& study) {
+  for (std::string& id : study.TakeDropped()) dropped_.push_back(std::move(id));
+}
+
+void Scheduler::Reindex(Study& study) {
+  CollectDropped(study);
   touched_.insert(study.uid());
   const auto key = candidate_key_.find(study.uid());
   if (key != candidate_key_.end()) {

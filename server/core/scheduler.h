@@ -59,6 +59,25 @@ class Scheduler {
   // Whether some connected worker, or one that holds a trial, serves the objective.
   bool IsServed(const std::string& objective, absl::Time now) const;
 
+  // ---- for those who keep the bytes of checkpoints; see StoreCheckpoint
+  // Whether StoreCheckpoint would be OK now, and under which id; `stored` when it was stored
+  // before.
+  struct Upload {
+    std::string checkpoint_id;
+    bool stored = false;
+  };
+  absl::StatusOr<Upload> CheckUpload(const StoreCheckpoint& command) const;
+  // The trial of a live lease. The errors of Report.
+  absl::StatusOr<const Trial*> TrialOfLease(const LeaseKey& lease) const;
+  // Whether the newest attempt of its trial has that lease, and no report has ended it.
+  bool IsOpen(const LeaseKey& lease) const;
+  // Whether a trial has it and may need it.
+  bool IsNeeded(const std::string& checkpoint_id) const;
+  // All stored ones that may be needed.
+  std::vector<std::string> NeededCheckpoints() const;
+  // Those that have become unneeded since this was last called.
+  std::vector<std::string> TakeDropped() { return std::exchange(dropped_, {}); }
+
   absl::Status CheckInvariants() const;
   std::string DebugString() const;
 
@@ -68,6 +87,12 @@ class Scheduler {
     std::optional<Event> event;
     Answer answer;
     bool last = false;  // The answer holds once the event is recorded: do not decide again.
+  };
+
+  // A lease that was given out, of a study that exists.
+  struct Leased {
+    const Study* study = nullptr;
+    const Trial* trial = nullptr;
   };
 
   static Decision Once(StudyUid study, Event event);
@@ -81,8 +106,12 @@ class Scheduler {
   absl::StatusOr<Decision> DecideOn(const DeleteStudy& command, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const Ask& ask, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const Report& report, absl::Time now) const;
+  absl::StatusOr<Decision> DecideOn(const StoreCheckpoint& command, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const Tick& tick, absl::Time now) const;
 
+  absl::StatusOr<Leased> FindLease(const LeaseKey& lease) const;
+  // Whether it is the newest one of its trial, and no report has ended it.
+  absl::Status CheckOpen(const Leased& leased, int32_t attempt) const;
   absl::StatusOr<Decision> DecideProgress(const Study& study, const Trial& trial,
                                           const Report& report, absl::Time now) const;
   absl::StatusOr<Decision> DecideOutcome(const Study& study, const Trial& trial,
@@ -123,7 +152,8 @@ class Scheduler {
   void IndexLease(const Study& study, TrialId trial);
   void EndLease(const Study& study, const Trial& trial, absl::Time now);
   // Keeps `candidates_` true after any change of the study.
-  void Reindex(const Study& study);
+  void Reindex(Study& study);
+  void CollectDropped(Study& study);
 
   Quotas quotas_;
   absl::btree_map<StudyUid, std::unique_ptr<Study>> studies_;
@@ -140,6 +170,7 @@ class Scheduler {
   absl::btree_map<StudyUid, int64_t> candidate_key_;
   // Studies in which something changed since Settle() last looked.
   absl::btree_set<StudyUid> touched_;
+  std::vector<std::string> dropped_;
 };
 
 }  // namespace halving

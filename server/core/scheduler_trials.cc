@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
+#include "server/core/checkpoint_id.h"
 #include "server/core/scheduler.h"
 #include "server/core/state_names.h"
 
@@ -44,6 +45,32 @@ absl::Status CheckEpochs(const Study& study, const Trial& trial, const Outcome& 
                      "; this attempt trains from epoch ", from, " to ", to));
   }
   return absl::OkStatus();
+}
+
+// A report may name what its trial has, or what some other place than this server holds.
+absl::Status CheckNamedCheckpoint(const Study& study, const Trial& trial, const Outcome& outcome) {
+  std::string id;
+  int64_t epoch = study.ladder().epochs(trial.rung);
+  if (const auto* completed = std::get_if<Completed>(&outcome)) id = completed->checkpoint_id;
+  const auto* progress = std::get_if<Progress>(&outcome);
+  if (progress != nullptr) {
+    id = progress->checkpoint_id;
+    epoch = progress->checkpoint_epoch;
+  }
+  if (!IsStoredCheckpointId(id)) return absl::OkStatus();
+  const Checkpoint* known = trial.FindCheckpoint(id);
+  if (known != nullptr && known->epoch == epoch) return absl::OkStatus();
+  // One that a newer one has replaced since; the report is late, and right.
+  if (known == nullptr && progress != nullptr && !trial.checkpoints.empty() &&
+      epoch <= trial.checkpoints.back().epoch) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("checkpoint_id is \"", id.substr(0, 128), "\", ",
+                   known == nullptr ? "which was not uploaded under this lease"
+                                    : absl::StrCat("which was uploaded as one of epoch ",
+                                                   known->epoch, ", and the report says ", epoch),
+                   "; name what Upload returned, with its epoch"));
 }
 
 }  // namespace
@@ -144,15 +171,44 @@ AttemptFailed Scheduler::Lose(LeaseTable::Key key, FailureCause cause, std::stri
           .time = now};
 }
 
-absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Report& report,
-                                                        absl::Time now) const {
-  const Study* study = FindStudy(report.lease.study);
-  const Trial* trial = study == nullptr ? nullptr : study->FindTrial(report.lease.trial);
-  const int32_t attempt = report.lease.attempt;
-  if (trial == nullptr || attempt < 1 || attempt > trial->attempts) {
+absl::StatusOr<Scheduler::Leased> Scheduler::FindLease(const LeaseKey& lease) const {
+  const Study* study = FindStudy(lease.study);
+  const Trial* trial = study == nullptr ? nullptr : study->FindTrial(lease.trial);
+  if (trial == nullptr || lease.attempt < 1 || lease.attempt > trial->attempts) {
     return absl::NotFoundError(
         "lease_id names no lease of a study that exists; was the study deleted? Drop the work");
   }
+  return Leased{study, trial};
+}
+
+absl::Status Scheduler::CheckOpen(const Leased& leased, int32_t attempt) const {
+  const Study& study = *leased.study;
+  const Trial& trial = *leased.trial;
+  if (study.ended()) {
+    return absl::FailedPreconditionError(absl::StrCat("study \"", study.spec().name, "\" is ",
+                                                      StateName(study.state()), " (",
+                                                      study.end_reason(), "); drop the work"));
+  }
+  if (attempt != trial.attempts) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(NameOf(study, trial), " was handed out again as attempt ", trial.attempts,
+                     ", so the lease of attempt ", attempt, " is over; drop the work"));
+  }
+  const bool open = trial.lease != nullptr &&
+                    (trial.state == TrialState::kRunning || trial.state == TrialState::kQueued);
+  if (open) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the lease of attempt ", attempt, " of ", NameOf(study, trial), " is over",
+                   trial.state == TrialState::kFailed ? ": the trial has failed for good" : "",
+                   "; drop the work"));
+}
+
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Report& report,
+                                                        absl::Time now) const {
+  HV_ASSIGN_OR_RETURN(const Leased leased, FindLease(report.lease));
+  const Study* study = leased.study;
+  const Trial* trial = leased.trial;
+  const int32_t attempt = report.lease.attempt;
   const bool progress = std::holds_alternative<Progress>(report.outcome);
   const auto counted =
       std::find_if(trial->ended.begin(), trial->ended.end(),
@@ -165,26 +221,10 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Report& report,
         absl::StrCat("attempt ", attempt, " of ", NameOf(*study, *trial),
                      " has reported another outcome, which was counted; drop this one"));
   }
-  if (study->ended()) {
-    if (progress) return Decision{.answer = {.study = study->uid(), .stop = true}};
-    return absl::FailedPreconditionError(absl::StrCat("study \"", study->spec().name, "\" is ",
-                                                      StateName(study->state()), " (",
-                                                      study->end_reason(), "); drop the work"));
-  }
-  if (attempt != trial->attempts) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(NameOf(*study, *trial), " was handed out again as attempt ", trial->attempts,
-                     ", so the lease of attempt ", attempt, " is over; drop the work"));
-  }
-  const bool open = trial->lease != nullptr &&
-                    (trial->state == TrialState::kRunning || trial->state == TrialState::kQueued);
-  if (!open) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the lease of attempt ", attempt, " of ", NameOf(*study, *trial), " is over",
-                     trial->state == TrialState::kFailed ? ": the trial has failed for good" : "",
-                     "; drop the work"));
-  }
+  if (study->ended() && progress) return Decision{.answer = {.study = study->uid(), .stop = true}};
+  HV_RETURN_IF_ERROR(CheckOpen(leased, attempt));
   HV_RETURN_IF_ERROR(CheckEpochs(*study, *trial, report.outcome));
+  HV_RETURN_IF_ERROR(CheckNamedCheckpoint(*study, *trial, report.outcome));
   return progress ? DecideProgress(*study, *trial, report, now)
                   : DecideOutcome(*study, *trial, report, now);
 }
@@ -200,8 +240,8 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideProgress(const Study& study
         absl::StrCat("worker id \"", trial.lease->worker,
                      "\" was taken over by a newer process; drop the work"));
   }
-  const bool new_checkpoint = study.IsNewCheckpoint(
-      trial, {.id = progress.checkpoint_id, .epoch = progress.checkpoint_epoch});
+  const bool new_checkpoint =
+      study.IsNewCheckpoint(trial, progress.checkpoint_id, progress.checkpoint_epoch);
   std::vector<CurvePoint> points = study.NewPoints(trial, progress.points);
   if (revive || new_checkpoint || !points.empty()) {
     return Decision{
@@ -250,14 +290,18 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOutcome(const Study& study,
   }
   if (failed != nullptr) {
     const bool last = trial.failures + 1 >= study.spec().max_attempts;
-    return Decision{.event = AttemptFailed{.study = study.uid(),
-                                           .trial = trial.id,
-                                           .attempt = trial.attempts,
-                                           .cause = FailureCause::kReported,
-                                           .reason = failed->reason,
-                                           .final = last || !failed->retryable,
-                                           .digest = digest,
-                                           .time = now}};
+    // Another worker may have a bigger device; a second one is no bigger by luck.
+    const bool hopeless = failed->out_of_memory ? trial.out_of_memory : !failed->retryable;
+    return Decision{.event =
+                        AttemptFailed{.study = study.uid(),
+                                      .trial = trial.id,
+                                      .attempt = trial.attempts,
+                                      .cause = failed->out_of_memory ? FailureCause::kOutOfMemory
+                                                                     : FailureCause::kReported,
+                                      .reason = failed->reason,
+                                      .final = last || hopeless,
+                                      .digest = digest,
+                                      .time = now}};
   }
   return Decision{.event =
                       AttemptReturned{.study = study.uid(),

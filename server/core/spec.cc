@@ -20,6 +20,7 @@ constexpr size_t kMaxInitialConfigs = 10'000;
 constexpr int64_t kMaxEpochs = 1'000'000'000;
 constexpr int32_t kDefaultAttempts = 3;
 constexpr int32_t kMaxAttempts = 1000;
+constexpr int32_t kMaxKeptCheckpoints = 1000;
 constexpr absl::Duration kDefaultLease = absl::Seconds(60);
 constexpr absl::Duration kMinLease = absl::Seconds(1);
 constexpr absl::Duration kMaxLease = absl::Hours(24);
@@ -152,6 +153,7 @@ absl::StatusOr<StudySpec> Normalise(StudySpec spec) {
   if (spec.halving.prefactor == 0) spec.halving.prefactor = 1;
   if (spec.max_attempts == 0) spec.max_attempts = kDefaultAttempts;
   if (spec.lease == absl::ZeroDuration()) spec.lease = kDefaultLease;
+  if (spec.keep_checkpoints == 0) spec.keep_checkpoints = kDefaultKeptCheckpoints;
   HV_RETURN_IF_ERROR(CheckNames(spec));
   HV_RETURN_IF_ERROR(CheckCounts(spec));
   HV_ASSIGN_OR_RETURN(const SearchSpace space, SearchSpace::Create(std::move(spec.parameters)));
@@ -167,6 +169,10 @@ absl::StatusOr<StudySpec> Normalise(StudySpec spec) {
   HV_RETURN_IF_ERROR(RungLadder::Create(spec.halving).status());
   HV_RETURN_IF_ERROR(CheckLimits(spec.limits));
   HV_RETURN_IF_ERROR(CheckRetry(spec));
+  if (spec.keep_checkpoints < 1 || spec.keep_checkpoints > kMaxKeptCheckpoints) {
+    return Invalid("keep_checkpoints is ", spec.keep_checkpoints, "; it must be 1 to ",
+                   kMaxKeptCheckpoints, " (0 or unset means ", kDefaultKeptCheckpoints, ")");
+  }
   HV_RETURN_IF_ERROR(CheckServed(spec));
   return spec;
 }

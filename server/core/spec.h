@@ -34,6 +34,8 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
+inline constexpr int32_t kDefaultKeptCheckpoints = 3;
+
 struct StudySpec {
   std::string name;
   std::string objective;
@@ -44,9 +46,10 @@ struct StudySpec {
   PolicyKind policy = PolicyKind::kHalving;
   SearcherKind searcher = SearcherKind::kRandom;
   Limits limits;
-  int32_t max_attempts = 0;  // 0 means 3.
-  absl::Duration lease;      // Zero means 60 s.
-  uint64_t seed = 0;         // 0 means any.
+  int32_t max_attempts = 0;      // 0 means 3.
+  absl::Duration lease;          // Zero means 60 s.
+  uint64_t seed = 0;             // 0 means any.
+  int32_t keep_checkpoints = 0;  // Of so many of the best trials, for good. 0 means the default.
   friend bool operator==(const StudySpec&, const StudySpec&) = default;
 };
 

@@ -66,6 +66,7 @@ void Study::Apply(const StudyEnded& event) {
     StopRunning(trial);
     EnqueueFront(trial);
   }
+  ReleaseAllOver();
 }
 
 void Study::Apply(const StudyExtended& event) {
@@ -100,6 +101,7 @@ void Study::Apply(const TrialLeased& event) {
   ++version_;
   Trial& trial = MutableTrial(event.trial);
   Dequeue(trial);
+  DropOffered(trial);
   if (!trial.charged) {
     charged_.evaluations += 1;
     charged_.epochs += ladder_.epochs(trial.rung) - event.from_epoch;
@@ -126,20 +128,22 @@ void Study::Apply(const AttemptFailed& event) {
   ++trial.failures;
   trial.failure = event.reason;
   last_failure_ = event.reason;
-  if (event.cause == FailureCause::kReported) {
-    trial.ended.push_back({event.attempt, event.digest});
-    trial.lease.reset();
+  if (event.cause == FailureCause::kOutOfMemory) trial.out_of_memory = true;
+  if (event.cause == FailureCause::kReported || event.cause == FailureCause::kOutOfMemory) {
+    EndAttempt(trial, event.attempt, event.digest);
   } else {
     trial.lease->failure_charged = true;
   }
   if (!event.final) return EnqueueFront(trial);
   trial.lease.reset();
+  DropOffered(trial);
   trial.state = TrialState::kFailed;
   ++failed_trials_;
   Level& level = LevelOf(trial);
   ++level.failed;
   if (trial.rung < ladder_.top()) level.outcomes.push_back(trial.id);
   rungs_.FoldIfDone(trial.group);
+  ReleaseIfOver(trial.id);
 }
 
 void Study::Apply(const AttemptReturned& event) {
@@ -147,8 +151,7 @@ void Study::Apply(const AttemptReturned& event) {
   Trial& trial = MutableTrial(event.trial);
   StopRunning(trial);
   trial.failure = event.reason;
-  trial.ended.push_back({event.attempt, event.digest});
-  trial.lease.reset();
+  EndAttempt(trial, event.attempt, event.digest);
   ForgetCheckpoint(trial, event.unusable_checkpoint_id);
   EnqueueFront(trial);
 }
@@ -157,8 +160,7 @@ void Study::Apply(const LateReasonRecorded& event) {
   ++version_;
   Trial& trial = MutableTrial(event.trial);
   trial.failure = event.reason;
-  trial.ended.push_back({event.attempt, event.digest});
-  trial.lease.reset();
+  EndAttempt(trial, event.attempt, event.digest);
   ForgetCheckpoint(trial, event.unusable_checkpoint_id);
 }
 
@@ -175,7 +177,8 @@ void Study::Apply(const TrialProgressed& event) {
   trial.lease->renewed = event.time;
   MergePoints(trial, event.attempt, event.points);
   if (!event.checkpoint_id.empty()) {
-    AddCheckpoint(trial, {.id = event.checkpoint_id, .epoch = event.checkpoint_epoch});
+    AddCheckpoint(trial, event.checkpoint_id, event.checkpoint_epoch);
+    DropSuperseded(trial);
     Advance(trial, event.checkpoint_epoch);
   }
 }
@@ -197,11 +200,11 @@ void Study::Apply(const TrialReported& event) {
                            .from_epoch = trial.lease->from_epoch,
                            .study_epochs = epochs_trained_});
   ranking_.insert(RankOf(trial));
-  trial.ended.push_back({event.attempt, event.digest});
-  trial.lease.reset();
   if (!event.checkpoint_id.empty()) {
-    AddCheckpoint(trial, {.id = event.checkpoint_id, .epoch = epochs});
+    AddCheckpoint(trial, event.checkpoint_id, epochs);
+    DropAllBut(trial, event.checkpoint_id, epochs);
   }
+  EndAttempt(trial, event.attempt, event.digest);
   ++evaluations_;
   const std::optional<double>& target = spec_.limits.target_error;
   if (target.has_value() && RankedError(event.error) <= *target) target_hit_ = trial.id;
@@ -211,11 +214,13 @@ void Study::Apply(const TrialReported& event) {
   if (std::isfinite(event.error)) level.errors.Add(event.error);
   if (trial.rung == ladder_.top()) {
     trial.state = TrialState::kCompleted;
-    return rungs_.FoldIfDone(trial.group);
+    rungs_.FoldIfDone(trial.group);
+  } else {
+    resumes_ = !event.checkpoint_id.empty();
+    trial.state = TrialState::kWaiting;
+    level.outcomes.push_back(trial.id);
   }
-  resumes_ = !event.checkpoint_id.empty();
-  trial.state = TrialState::kWaiting;
-  level.outcomes.push_back(trial.id);
+  ReleaseAfterResult(trial.id);
 }
 
 void Study::Apply(const RungClosed& event) {
@@ -228,12 +233,14 @@ void Study::Apply(const RungClosed& event) {
   for (const TrialId id : event.eliminated) {
     Trial& trial = MutableTrial(id);
     if (trial.state == TrialState::kWaiting) trial.state = TrialState::kEliminated;
+    ReleaseIfOver(id);
   }
   // The best is put in front last.
   for (auto id = event.promoted.rbegin(); id != event.promoted.rend(); ++id) {
     Trial& trial = MutableTrial(*id);
     trial.rung = event.rung + 1;
     trial.failures = 0;
+    trial.out_of_memory = false;
     trial.charged = false;
     EnqueueFront(trial);
   }
@@ -258,18 +265,20 @@ void Study::Enqueue(Trial& trial, int64_t position) {
   trial.queue_position = position;
   queue_[position] = trial.id;
   ++LevelOf(trial).queued;
-  const Cost cost = ChargeOf(trial);
-  queued_charges_.evaluations += cost.evaluations;
-  queued_charges_.epochs += cost.epochs;
+  AddQueuedCharge(trial, +1);
 }
 
 void Study::Dequeue(Trial& trial) {
   HV_CHECK(trial.state == TrialState::kQueued) << "trial " << trial.id << " is not queued";
   queue_.erase(trial.queue_position);
   --LevelOf(trial).queued;
+  AddQueuedCharge(trial, -1);
+}
+
+void Study::AddQueuedCharge(const Trial& trial, int sign) {
   const Cost cost = ChargeOf(trial);
-  queued_charges_.evaluations -= cost.evaluations;
-  queued_charges_.epochs -= cost.epochs;
+  queued_charges_.evaluations += sign * cost.evaluations;
+  queued_charges_.epochs += sign * cost.epochs;
 }
 
 void Study::StopRunning(Trial& trial) {
@@ -282,6 +291,13 @@ void Study::Withdraw(Trial& trial) {
   if (trial.state == TrialState::kRunning) return StopRunning(trial);
   Dequeue(trial);
   TakeFailureBack(trial);
+}
+
+// A report has said how it ended. What it uploaded and did not name is nobody's.
+void Study::EndAttempt(Trial& trial, int32_t attempt, const Digest& digest) {
+  trial.ended.push_back({attempt, digest});
+  trial.lease.reset();
+  DropOffered(trial);
 }
 
 void Study::TakeFailureBack(Trial& trial) {
@@ -328,27 +344,6 @@ void Study::MergePoints(Trial& trial, int32_t attempt, const std::vector<CurvePo
   }
 }
 
-bool Study::IsNewCheckpoint(const Trial& trial, const Checkpoint& checkpoint) const {
-  const auto same = [&](const Checkpoint& known) {
-    return known.id == checkpoint.id && known.epoch == checkpoint.epoch;
-  };
-  return !checkpoint.id.empty() &&
-         checkpoint.epoch > trial.ResumePoint(ladder_.epochs(trial.rung)).epoch &&
-         std::none_of(trial.checkpoints.begin(), trial.checkpoints.end(), same);
-}
-
-void Study::AddCheckpoint(Trial& trial, const Checkpoint& checkpoint) {
-  const auto after = [](int64_t epoch, const Checkpoint& known) { return epoch < known.epoch; };
-  trial.checkpoints.insert(
-      std::upper_bound(trial.checkpoints.begin(), trial.checkpoints.end(), checkpoint.epoch, after),
-      checkpoint);
-}
-
-void Study::ForgetCheckpoint(Trial& trial, const std::string& id) {
-  if (id.empty()) return;
-  std::erase_if(trial.checkpoints, [&](const Checkpoint& known) { return known.id == id; });
-}
-
 Study::RankKey Study::RankOf(const Trial& trial) {
   if (trial.results.empty()) return {1, 0, trial.id};
   return {-trial.results.back().rung, RankedError(trial.results.back().error), trial.id};
@@ -365,15 +360,8 @@ TrialState Study::ShownState(const Trial& trial) const {
 }
 
 const Trial* Study::Best() const {
-  // The first of each rung is its best; a rung whose results all diverged is passed over.
-  for (int k = ladder_.top(); k >= 0; --k) {
-    const auto first = ranking_.lower_bound({-k, -std::numeric_limits<double>::infinity(), 0});
-    if (first == ranking_.end() || std::get<0>(*first) > 0) return nullptr;
-    if (std::get<0>(*first) == -k && std::isfinite(std::get<1>(*first))) {
-      return FindTrial(std::get<2>(*first));
-    }
-  }
-  return nullptr;
+  const std::vector<TrialId> first = FirstRanked(1);
+  return first.empty() ? nullptr : FindTrial(first.front());
 }
 
 }  // namespace halving

@@ -50,6 +50,7 @@ class Study {
   void Apply(const LateReasonRecorded& event);
   void Apply(const TrialProgressed& event);
   void Apply(const TrialReported& event);
+  void Apply(const CheckpointStored& event);
   void Apply(const RungClosed& event);
   void Apply(const LeaseRenewed& event);
   void CountLeaseTime(absl::Time now, absl::Duration since_last);
@@ -71,7 +72,7 @@ class Study {
   std::vector<CurvePoint> NewPoints(const Trial& trial,
                                     const std::vector<CurvePoint>& points) const;
   // Whether it is one, not known yet, and newer than what the trial would go on from now.
-  bool IsNewCheckpoint(const Trial& trial, const Checkpoint& checkpoint) const;
+  bool IsNewCheckpoint(const Trial& trial, const std::string& id, int64_t epoch) const;
   // What the rules demand next, whoever asks: a level that closes, the end of the study.
   std::optional<Event> DueEvent(absl::Time now) const;
   Assignment Describe(const Trial& trial) const;
@@ -115,8 +116,14 @@ class Study {
   absl::Duration LeaseTime(absl::Time now) const { return lease_time_.Sum(now); }
   // Towards the nearest limit, 0 to 1.
   double Progress(absl::Time now) const;
+  // The best trials by their newest finite result, as Best() has it: those whose checkpoints stay.
+  std::vector<TrialId> BestTrials() const;
   // Changes whenever anything that people see does.
   uint64_t version() const { return version_; }
+  // The ids of stored checkpoints that no trial can need any more, since this was last called.
+  std::vector<std::string> TakeDropped() { return std::exchange(dropped_, {}); }
+  // Those of all trials, before the study is deleted.
+  void DropAllCheckpoints();
 
   // INTERNAL, naming what is wrong, if the counts contradict the trials.
   absl::Status CheckInvariants() const;
@@ -132,12 +139,30 @@ class Study {
   void StopRunning(Trial& trial);
   // Takes the trial out of running or, for one whose lease expired, out of the queue.
   void Withdraw(Trial& trial);
+  void EndAttempt(Trial& trial, int32_t attempt, const Digest& digest);
   // The newest lease's expiry was no failure after all.
   void TakeFailureBack(Trial& trial);
   void Advance(Trial& trial, int64_t epoch);
   void MergePoints(Trial& trial, int32_t attempt, const std::vector<CurvePoint>& points);
-  void AddCheckpoint(Trial& trial, const Checkpoint& checkpoint);
+  // Names a checkpoint: the trial may go on from it.
+  void AddCheckpoint(Trial& trial, const std::string& id, int64_t epoch);
+  void InsertCheckpoint(Trial& trial, Checkpoint checkpoint);
   void ForgetCheckpoint(Trial& trial, const std::string& id);
+  // Drops those for which `unneeded` holds.
+  template <typename Unneeded>
+  void DropCheckpoints(Trial& trial, Unneeded unneeded);
+  void DropSuperseded(Trial& trial);
+  void DropAllBut(Trial& trial, const std::string& id, int64_t epoch);
+  void DropOffered(Trial& trial);
+  // Whether it may be trained again.
+  bool IsLive(const Trial& trial) const;
+  // Drops all of a trial that is over, unless it is one of the best.
+  void ReleaseIfOver(TrialId id);
+  void ReleaseAfterResult(TrialId id);
+  void ReleaseAllOver();
+  // Up to `count` trials, best first, by finite results only.
+  std::vector<TrialId> FirstRanked(size_t count) const;
+  void AddQueuedCharge(const Trial& trial, int sign);
   static RankKey RankOf(const Trial& trial);
   // What handing the trial out at `rung` is charged, if it is for the first time.
   Cost ChargeAt(const Trial& trial, int rung) const;
@@ -151,6 +176,7 @@ class Study {
   std::optional<Event> DueDrain() const;
   Event End(StudyState state, std::string reason, absl::Time now) const;
   absl::Status CheckOutcomes() const;
+  absl::Status CheckCheckpoints() const;
   absl::Status CheckRungCounts() const;
 
   const StudyUid uid_;
@@ -187,6 +213,7 @@ class Study {
   bool resumes_ = true;  // Whether the newest result came with a checkpoint.
   SlidingSum lease_time_;
   uint64_t version_ = 1;
+  std::vector<std::string> dropped_;
 };
 
 }  // namespace halving

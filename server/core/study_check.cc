@@ -1,4 +1,5 @@
 // What a study must look like at any time, for tests and simulations.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -9,6 +10,9 @@
 
 namespace halving {
 namespace {
+
+// One the rung began from, one inside it, one at its end, and two that no report has named yet.
+constexpr size_t kMostCheckpoints = 5;
 
 struct Counted {
   int64_t queued = 0;
@@ -65,9 +69,9 @@ void AppendTrial(const Trial& trial, std::string* text) {
   absl::StrAppend(text, "\n trial ", trial.id, " round ", trial.round, " group ",
                   trial.group.bracket, "/", trial.group.round, " state ",
                   static_cast<int>(trial.state), " rung ", trial.rung, " attempts ", trial.attempts,
-                  " failures ", trial.failures, " charged ", trial.charged, " at ", trial.position,
-                  "/", trial.furthest, " failure \"", trial.failure, "\" config ",
-                  absl::StrJoin(trial.config, ","));
+                  " failures ", trial.failures, trial.out_of_memory ? "m" : "", " charged ",
+                  trial.charged, " at ", trial.position, "/", trial.furthest, " failure \"",
+                  trial.failure, "\" config ", absl::StrJoin(trial.config, ","));
   if (trial.lease != nullptr) {
     absl::StrAppend(text, " lease ", trial.lease->worker, " ", trial.lease->incarnation, " ",
                     trial.lease->request_id, " from ", trial.lease->from_epoch, " ",
@@ -77,7 +81,10 @@ void AppendTrial(const Trial& trial, std::string* text) {
   for (const TrialPoint& p : trial.curve) {
     absl::StrAppend(text, " (", p.epoch, ":", p.error, "#", p.attempt, ")");
   }
-  for (const Checkpoint& c : trial.checkpoints) absl::StrAppend(text, " ", c.id, "@", c.epoch);
+  for (const Checkpoint& c : trial.checkpoints) {
+    absl::StrAppend(text, " ", c.id, "@", c.epoch, c.stored ? "/" : "", c.stored ? c.bytes : 0,
+                    c.offered ? "?" : "");
+  }
   for (const EndedAttempt& e : trial.ended) {
     absl::StrAppend(text, " end", e.attempt, "=", absl::Hex(e.digest.high),
                     absl::Hex(e.digest.low));
@@ -85,6 +92,27 @@ void AppendTrial(const Trial& trial, std::string* text) {
 }
 
 }  // namespace
+
+// Only what may be needed is kept.
+absl::Status Study::CheckCheckpoints() const {
+  const std::vector<TrialId> best = BestTrials();
+  for (const Trial& trial : trials_) {
+    if (trial.checkpoints.empty()) continue;
+    const std::string who = absl::StrCat("trial ", trial.id);
+    if (trial.checkpoints.size() > kMostCheckpoints) {
+      return Wrong(uid_, absl::StrCat(who, " has ", trial.checkpoints.size(), " checkpoints"));
+    }
+    if (!IsLive(trial) && std::find(best.begin(), best.end(), trial.id) == best.end()) {
+      return Wrong(uid_, who + " is over and keeps a checkpoint");
+    }
+    for (const Checkpoint& checkpoint : trial.checkpoints) {
+      if (checkpoint.offered && trial.lease == nullptr) {
+        return Wrong(uid_, absl::StrCat(who, " keeps ", checkpoint.id, ", which is nobody's"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::Status Study::CheckInvariants() const {
   int64_t running = 0;
@@ -114,6 +142,7 @@ absl::Status Study::CheckInvariants() const {
   if (ranking_.size() != trials_.size()) return Wrong(uid_, "the ranking is miscounted");
   if (!Covers({})) return Wrong(uid_, "a limit was passed");
   HV_RETURN_IF_ERROR(CheckOutcomes());
+  HV_RETURN_IF_ERROR(CheckCheckpoints());
   return CheckRungCounts();
 }
 

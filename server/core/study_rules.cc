@@ -85,7 +85,8 @@ Assignment Study::Describe(const Trial& trial) const {
           .to_epoch = ladder_.epochs(trial.rung),
           .checkpoint_id = trial.lease->checkpoint_id,
           .lease_duration = spec_.lease,
-          .seed = TrainingSeed(spec_.seed, trial.id)};
+          .seed = TrainingSeed(spec_.seed, trial.id),
+          .max_epochs = ladder_.epochs(ladder_.top())};
 }
 
 std::optional<Event> Study::DueEvent(absl::Time now) const {

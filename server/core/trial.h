@@ -2,6 +2,7 @@
 #ifndef HALVING_SERVER_CORE_TRIAL_H_
 #define HALVING_SERVER_CORE_TRIAL_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -51,6 +52,11 @@ struct RungResult {
 struct Checkpoint {
   std::string id;
   int64_t epoch = 0;
+  // Of one that lies on the server; of another only its workers know where it is.
+  bool stored = false;
+  int64_t bytes = 0;
+  std::string sha256;    // 32 bytes.
+  bool offered = false;  // Stored, and not named by any report yet: nobody goes on from it.
 };
 
 // An attempt that a report ended, and what that report said.
@@ -75,6 +81,7 @@ struct Trial {
   int rung = 0;                // Where it is queued, running, waiting, or ended.
   int32_t attempts = 0;        // Hand-outs, over all rungs.
   int32_t failures = 0;        // At this rung.
+  bool out_of_memory = false;  // One of them, at this rung.
   bool charged = false;        // This (trial, rung) pair was counted against the limits.
   int64_t queue_position = 0;  // While queued.
   int64_t position = 0;        // Epoch that the newest attempt is known to have reached.
@@ -82,7 +89,7 @@ struct Trial {
   std::unique_ptr<Lease> lease;
   std::vector<RungResult> results;      // In order of rungs.
   std::vector<TrialPoint> curve;        // In order of epochs.
-  std::vector<Checkpoint> checkpoints;  // In order of epochs.
+  std::vector<Checkpoint> checkpoints;  // In order of epochs; those that may be needed.
   std::vector<EndedAttempt> ended;
   std::string failure;  // The last one, if any.
 
@@ -90,9 +97,24 @@ struct Trial {
   // that stands there leaves nothing to train. With an empty id: from scratch.
   Checkpoint ResumePoint(int64_t epochs) const {
     for (auto at = checkpoints.rbegin(); at != checkpoints.rend(); ++at) {
-      if (at->epoch < epochs) return *at;
+      if (at->epoch < epochs && !at->offered) return *at;
     }
     return {};
+  }
+
+  // The newest that a report has named; nullptr when there is none.
+  const Checkpoint* NewestCheckpoint() const {
+    for (auto at = checkpoints.rbegin(); at != checkpoints.rend(); ++at) {
+      if (!at->offered) return &*at;
+    }
+    return nullptr;
+  }
+
+  // nullptr when it has none of that id.
+  const Checkpoint* FindCheckpoint(const std::string& id) const {
+    const auto at = std::find_if(checkpoints.rbegin(), checkpoints.rend(),
+                                 [&](const Checkpoint& known) { return known.id == id; });
+    return at == checkpoints.rend() ? nullptr : &*at;
   }
 };
 

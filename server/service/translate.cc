@@ -250,7 +250,8 @@ absl::StatusOr<StudySpec> FromProto(const v1::StudySpec& from) {
                            .eta = from.halving().eta(),
                            .prefactor = from.halving().prefactor()},
                .max_attempts = from.retry().max_attempts(),
-               .seed = from.seed()};
+               .seed = from.seed(),
+               .keep_checkpoints = from.keep_checkpoints()};
   for (int i = 0; i < from.parameters_size(); ++i) {
     HV_ASSIGN_OR_RETURN(Parameter parameter,
                         FromProto(from.parameters(i), absl::StrCat("parameters[", i, "]")));
@@ -312,7 +313,8 @@ absl::StatusOr<Outcome> OutcomeFromProto(const v1::ReportRequest& from) {
       return FromProto(from.completed());
     case v1::ReportRequest::kFailed:
       return Failed{.reason = Reason(from.failed().reason()),
-                    .retryable = from.failed().retryable()};
+                    .retryable = from.failed().retryable(),
+                    .out_of_memory = from.failed().out_of_memory()};
     case v1::ReportRequest::kReturned:
       return FromProto(from.returned());
     case v1::ReportRequest::OUTCOME_NOT_SET:
@@ -356,6 +358,7 @@ void ToProto(const StudySpec& from, v1::StudySpec* to) {
   to->mutable_retry()->set_max_attempts(from.max_attempts);
   ToProto(from.lease, to->mutable_retry()->mutable_lease());
   to->set_seed(from.seed);
+  to->set_keep_checkpoints(from.keep_checkpoints);
 }
 
 void ToProto(const Plan& from, v1::StudyPlan* to) {

@@ -131,8 +131,16 @@ void ShowTrial(const Study& study, const Trial& trial, bool with_curve, v1::Tria
   to->set_failures(trial.failures);
   to->set_failure(trial.failure);
   if (trial.state == TrialState::kRunning) to->set_worker_id(trial.lease->worker);
-  to->set_has_checkpoint(!trial.checkpoints.empty());
+  to->set_has_checkpoint(trial.NewestCheckpoint() != nullptr);
   if (!with_curve) return;
+  for (const Checkpoint& checkpoint : trial.checkpoints) {
+    if (checkpoint.offered) continue;
+    v1::Checkpoint* shown = to->add_checkpoints();
+    shown->set_checkpoint_id(checkpoint.id);
+    shown->set_epoch(checkpoint.epoch);
+    shown->set_size_bytes(checkpoint.bytes);
+    shown->set_sha256(checkpoint.sha256);
+  }
   for (const TrialPoint& point : trial.curve) {
     v1::CurvePoint* shown = to->add_curve();
     shown->set_epoch(point.epoch);

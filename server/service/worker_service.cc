@@ -61,6 +61,7 @@ void WorkerServiceImpl::Show(const Engine::Reply& reply, absl::Duration wait,
   to->set_checkpoint_id(from.checkpoint_id);
   ToProto(from.lease_duration, to->mutable_lease());
   to->set_seed(from.seed);
+  to->set_max_epochs(from.max_epochs);
 }
 
 grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext*,

@@ -102,6 +102,7 @@ void To(const StudySpec& from, pb::Spec* to) {
   to->set_max_attempts(from.max_attempts);
   to->set_lease_ns(Ns(from.lease));
   to->set_seed(from.seed);
+  to->set_keep_checkpoints(from.keep_checkpoints);
 }
 
 StudySpec From(const pb::Spec& from) {
@@ -117,7 +118,9 @@ StudySpec From(const pb::Spec& from) {
                .limits = From(from.limits()),
                .max_attempts = from.max_attempts(),
                .lease = DurationOf(from.lease_ns()),
-               .seed = from.seed()};
+               .seed = from.seed(),
+               .keep_checkpoints = from.keep_checkpoints() == 0 ? kDefaultKeptCheckpoints
+                                                                : from.keep_checkpoints()};
   for (const pb::Parameter& parameter : from.parameters()) to.parameters.push_back(From(parameter));
   for (const pb::NamedConfig& named : from.initial_configs()) {
     NamedConfig& config = to.initial_configs.emplace_back();
@@ -392,6 +395,26 @@ Event From(const pb::TrialReported& from) {
                        .time = TimeOf(from.time_ns())};
 }
 
+void To(const CheckpointStored& from, pb::Event* event) {
+  pb::CheckpointStored* to = event->mutable_checkpoint_stored();
+  to->set_study(from.study);
+  to->set_trial(from.trial);
+  to->set_attempt(from.attempt);
+  to->set_checkpoint_id(from.checkpoint_id);
+  to->set_epoch(from.epoch);
+  to->set_size_bytes(from.bytes);
+  to->set_sha256(from.sha256);
+}
+Event From(const pb::CheckpointStored& from) {
+  return CheckpointStored{.study = from.study(),
+                          .trial = from.trial(),
+                          .attempt = from.attempt(),
+                          .checkpoint_id = from.checkpoint_id(),
+                          .epoch = from.epoch(),
+                          .bytes = from.size_bytes(),
+                          .sha256 = from.sha256()};
+}
+
 void To(const RungClosed& from, pb::Event* event) {
   pb::RungClosed* to = event->mutable_rung_closed();
   to->set_study(from.study);
@@ -462,6 +485,8 @@ absl::StatusOr<Event> DecodeEvent(absl::string_view bytes) {
       return From(m.trial_reported());
     case pb::Event::kRungClosed:
       return From(m.rung_closed());
+    case pb::Event::kCheckpointStored:
+      return From(m.checkpoint_stored());
     case pb::Event::EVENT_NOT_SET:
       break;
   }

@@ -17,6 +17,13 @@ TEST(Sha256Test, KnowsTheVectorsOfFips180) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+TEST(Sha256StreamTest, GivesTheHashOfItsPartsTogether) {
+  Sha256Stream stream;
+  for (const char* part : {"a", "", "bc"}) stream.Update(part);
+  EXPECT_EQ(stream.Finish(), Sha256("abc"));
+  EXPECT_EQ(Sha256Stream().Finish(), Sha256(""));
+}
+
 TEST(HmacSha256Test, KnowsTheVectorsOfRfc4231) {
   EXPECT_EQ(absl::BytesToHexString(HmacSha256(std::string(20, '\x0b'), "Hi There")),
             "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");

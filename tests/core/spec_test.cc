@@ -194,6 +194,12 @@ INSTANTIATE_TEST_SUITE_P(Retry, NormaliseTest,
                              {"LeaseTooLong",
                               [](auto& s) { s.lease = absl::Hours(25); },
                               {"retry.lease is 25h", "1s to 24h"}},
+                             {"FewerThanNoCheckpointsKept",
+                              [](auto& s) { s.keep_checkpoints = -1; },
+                              {"keep_checkpoints is -1", "1 to 1000"}},
+                             {"TooManyCheckpointsKept",
+                              [](auto& s) { s.keep_checkpoints = 1001; },
+                              {"keep_checkpoints is 1001", "1 to 1000"}},
                          }),
                          [](const auto& info) { return info.param.name; });
 
@@ -206,6 +212,7 @@ TEST(NormaliseTest, FillsInTheDefaults) {
   EXPECT_EQ(normal->halving.prefactor, 1);
   EXPECT_EQ(normal->max_attempts, 3);
   EXPECT_EQ(normal->lease, absl::Seconds(60));
+  EXPECT_EQ(normal->keep_checkpoints, 3);
   EXPECT_EQ(normal->policy, PolicyKind::kHalving);
   EXPECT_EQ(normal->searcher, SearcherKind::kRandom);
   EXPECT_EQ(normal->objective_options_json, "{}");
@@ -220,6 +227,7 @@ TEST(NormaliseTest, LeavesWhatWasSaidAloneAndChangesNothingTheSecondTime) {
   spec.max_attempts = 7;
   spec.lease = absl::Seconds(9);
   spec.seed = 5;
+  spec.keep_checkpoints = 2;
   const absl::StatusOr<StudySpec> normal = Normalise(spec);
   ASSERT_THAT(normal, IsOkAndHolds(spec));
   EXPECT_THAT(Normalise(*normal), IsOkAndHolds(*normal));

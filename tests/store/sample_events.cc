@@ -29,7 +29,8 @@ StudySpec FullSpec() {
       .searcher = SearcherKind::kSobol,
       .max_attempts = 4,
       .lease = absl::Milliseconds(90'500),
-      .seed = 0xfedcba9876543210};
+      .seed = 0xfedcba9876543210,
+      .keep_checkpoints = 5};
   spec.limits = {.max_evaluations = 30,
                  .max_rounds = 2,
                  .max_total_epochs = 500,
@@ -118,6 +119,13 @@ std::vector<Event> ResultEvents() {
                     .train_time = absl::Milliseconds(1'234),
                     .digest = SomeDigest(),
                     .time = kTime},
+      CheckpointStored{.study = 7,
+                       .trial = 3,
+                       .attempt = 2,
+                       .checkpoint_id = "7.3.2.6.00112233445566778899aabbccddeeff",
+                       .epoch = 6,
+                       .bytes = int64_t{5} << 40,
+                       .sha256 = std::string("\0\xff", 2) + std::string(30, 'x')},
       RungClosed{.study = 7,
                  .group = {.bracket = 1, .round = 2},
                  .rung = 1,
@@ -142,12 +150,12 @@ std::vector<Event> OneOfEachKind() {
 }
 
 std::string KindOf(const Event& event) {
-  constexpr std::array<const char*, 19> kNames = {
+  constexpr std::array<const char*, 20> kNames = {
       "StudyCreated",       "StudyPaused",     "StudyResumed",       "StudyEnded",
       "StudyExtended",      "StudyDeleted",    "RunningTimeCounted", "WorkerStarted",
       "TrialSampled",       "TrialLeased",     "AttemptFailed",      "AttemptReturned",
-      "LateReasonRecorded", "TrialProgressed", "TrialReported",      "RungClosed",
-      "WorkerSeen",         "LeaseRenewed",    "TimePassed"};
+      "LateReasonRecorded", "TrialProgressed", "TrialReported",      "CheckpointStored",
+      "RungClosed",         "WorkerSeen",      "LeaseRenewed",       "TimePassed"};
   static_assert(kNames.size() == std::variant_size_v<Event>, "a kind is new: give samples of it");
   return kNames[event.index()];
 }

@@ -78,13 +78,19 @@ class Simulation {
   void Begin(SimWorker& worker, const Assignment& assignment);
   void TrainOneEpoch(SimWorker& worker);
   void EpochDone(SimWorker& worker);
+  // Calls `then` with the id of a checkpoint of the epoch that the training has reached: uploaded,
+  // kept elsewhere, or none.
+  void Save(SimWorker& worker, const std::function<void(const std::string& id)>& then);
   void ReportProgress(SimWorker& worker);
   void FinishLate(SimWorker& worker);
   void ReportFinal(SimWorker& worker, const Outcome& outcome);
+  void ReportResult(SimWorker& worker);
   Completed Result(const SimWorker& worker);
   bool MustDrop(const absl::StatusOr<Answer>& answer);
   // Every result that a worker knows to be counted must be in the journal.
   void CheckAcknowledged();
+  // The server holds the files that trials may need, and no others.
+  void CheckFiles();
 
   // ---- people
   void People();
@@ -103,6 +109,7 @@ class Simulation {
   absl::Time wanted_ = absl::InfinitePast();  // When lateness_ was thrown.
   absl::Duration lateness_;
   absl::btree_set<std::tuple<StudyUid, TrialId, int32_t>> acknowledged_;
+  absl::btree_set<std::string> files_;  // Of checkpoints, on the server.
   SimResult result_;
 };
 
@@ -112,6 +119,8 @@ Simulation::Simulation(const SimOptions& options) : options_(options), dice_(opt
     scheduler_.Apply(event);
     result_.events.push_back(event);
   }
+  for (std::string& id : scheduler_.NeededCheckpoints()) files_.insert(std::move(id));
+  scheduler_.TakeDropped();
   scheduler_.Recover(now_);
   workers_.resize(static_cast<size_t>(options_.workers));
   for (size_t i = 0; i < workers_.size(); ++i) {
@@ -151,6 +160,7 @@ SimResult Simulation::Run() {
     }
   }
   CheckAcknowledged();
+  CheckFiles();
   result_.final_state = scheduler_.DebugString();
   result_.virtual_time = now_ - start_;
   return std::move(result_);
@@ -179,6 +189,11 @@ absl::StatusOr<Answer> Simulation::Execute(const Command& command) {
   const absl::StatusOr<Answer> answer = scheduler_.Execute(command, now_, &fresh);
   result_.events.insert(result_.events.end(), fresh.begin(), fresh.end());
   result_.ends.push_back(result_.events.size());
+  for (const Event& event : fresh) {
+    const auto* stored = std::get_if<CheckpointStored>(&event);
+    if (stored != nullptr) files_.insert(stored->checkpoint_id);
+  }
+  for (const std::string& id : scheduler_.TakeDropped()) files_.erase(id);
   ++result_.commands;
   if (options_.observer) Stop(options_.observer(scheduler_, fresh));
   return answer;
@@ -194,6 +209,8 @@ void Simulation::RestartServer(size_t lost) {
                                           scheduler_.DebugString())));
   }
   scheduler_ = std::move(fresh);
+  scheduler_.TakeDropped();
+  CheckFiles();
   now_ += dice_.Between(absl::ZeroDuration(), absl::Minutes(2));
   scheduler_.Recover(now_);
   ++result_.restarts;
@@ -289,7 +306,9 @@ void Simulation::EpochDone(SimWorker& worker) {
   }
   if (dice_.Chance(faults.leave)) return ReportFinal(worker, Returned{.reason = "leaving"});
   if (dice_.Chance(faults.fail)) {
-    return ReportFinal(worker, Failed{.reason = "out of memory", .retryable = true});
+    return ReportFinal(
+        worker,
+        Failed{.reason = "out of memory", .retryable = true, .out_of_memory = dice_.Chance(0.3)});
   }
   if (dice_.Chance(faults.fail_for_good)) {
     return ReportFinal(worker, Failed{.reason = "bad config", .retryable = false});
@@ -300,7 +319,31 @@ void Simulation::EpochDone(SimWorker& worker) {
   // Now and then a trainer has its last checkpoint sent before its result.
   const bool last = worker.epoch == worker.job->to_epoch;
   if (!last || dice_.Chance(options_.faults.crash)) return ReportProgress(worker);
-  ReportFinal(worker, Result(worker));
+  ReportResult(worker);
+}
+
+void Simulation::Save(SimWorker& worker, const std::function<void(const std::string& id)>& then) {
+  if (dice_.Chance(options_.faults.no_checkpoint)) return then("");
+  const LeaseKey& lease = worker.job->lease;
+  if (dice_.Chance(0.3)) {
+    return then(absl::StrCat(lease.study, "-", lease.trial, "-", lease.attempt, "-", worker.epoch));
+  }
+  const StoreCheckpoint upload = {.lease = lease,
+                                  .epoch = worker.epoch,
+                                  .bytes = 1000,
+                                  .sha256 = std::string(32, static_cast<char>(worker.epoch))};
+  Send(worker, upload, [this, &worker, then](const absl::StatusOr<Answer>& answer) {
+    if (MustDrop(answer)) return AskForWork(worker);
+    then(answer->checkpoint_id);
+  });
+}
+
+void Simulation::ReportResult(SimWorker& worker) {
+  Save(worker, [this, &worker](const std::string& id) {
+    Completed result = Result(worker);
+    result.checkpoint_id = id;
+    ReportFinal(worker, result);
+  });
 }
 
 Completed Simulation::Result(const SimWorker& worker) {
@@ -309,33 +352,26 @@ Completed Simulation::Result(const SimWorker& worker) {
                       .metrics = {{"epochs", static_cast<double>(worker.epoch)}},
                       .train_time = options_.epoch};
   if (dice_.Chance(options_.faults.diverge)) result.error = NAN;
-  if (!dice_.Chance(options_.faults.no_checkpoint)) {
-    const LeaseKey& lease = worker.job->lease;
-    result.checkpoint_id = absl::StrCat(lease.study, "-", lease.trial, "-", lease.attempt, "-end");
-  }
   return result;
 }
 
 void Simulation::ReportProgress(SimWorker& worker) {
-  Progress progress = {.points = worker.unsent};
-  const LeaseKey& lease = worker.job->lease;
-  if (!dice_.Chance(options_.faults.no_checkpoint)) {
-    progress.checkpoint_id =
-        absl::StrCat(lease.study, "-", lease.trial, "-", lease.attempt, "-", worker.epoch);
-    progress.checkpoint_epoch = worker.epoch;
-  }
-  Send(worker, Report{.lease = lease, .outcome = progress},
-       [this, &worker](const absl::StatusOr<Answer>& answer) {
-         if (MustDrop(answer)) return AskForWork(worker);
-         if (worker.epoch == worker.job->to_epoch) return FinishLate(worker);
-         worker.unsent.clear();
-         TrainOneEpoch(worker);
-       });
+  Save(worker, [this, &worker](const std::string& id) {
+    Progress progress = {.points = worker.unsent, .checkpoint_id = id};
+    if (!id.empty()) progress.checkpoint_epoch = worker.epoch;
+    Send(worker, Report{.lease = worker.job->lease, .outcome = progress},
+         [this, &worker](const absl::StatusOr<Answer>& answer) {
+           if (MustDrop(answer)) return AskForWork(worker);
+           if (worker.epoch == worker.job->to_epoch) return FinishLate(worker);
+           worker.unsent.clear();
+           TrainOneEpoch(worker);
+         });
+  });
 }
 
 // The last epoch is known, and its result either comes after it or is lost with the process.
 void Simulation::FinishLate(SimWorker& worker) {
-  if (dice_.Chance(0.5)) return ReportFinal(worker, Result(worker));
+  if (dice_.Chance(0.5)) return ReportResult(worker);
   ReportFinal(worker, Failed{.reason = "killed at the end", .retryable = true});
 }
 
@@ -369,6 +405,13 @@ void Simulation::CheckAcknowledged() {
   const auto [study, trial, attempt] = *acknowledged_.begin();
   Stop(absl::DataLossError(absl::StrCat("the result of study ", study, " trial ", trial,
                                         " attempt ", attempt, " was acknowledged and is lost")));
+}
+
+void Simulation::CheckFiles() {
+  const std::vector<std::string> needed = scheduler_.NeededCheckpoints();
+  if (files_ == absl::btree_set<std::string>(needed.begin(), needed.end())) return;
+  Stop(absl::InternalError(absl::StrCat("the server holds ", files_.size(),
+                                        " checkpoint files, and trials may need ", needed.size())));
 }
 
 // ---- people

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "worker/agent/patience.h"
-#include "worker/agent/unique_fd.h"
+#include "common/unique_fd.h"
 #include "worker/agent/wake_event.h"
 
 namespace halving {

@@ -17,7 +17,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "worker/agent/line_splitter.h"
-#include "worker/agent/unique_fd.h"
+#include "common/unique_fd.h"
 #include "worker/agent/wake_event.h"
 
 namespace halving {

@@ -9,7 +9,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "worker/agent/unique_fd.h"
+#include "common/unique_fd.h"
 
 namespace halving {
 

@@ -1,6 +1,6 @@
 // UniqueFd: an owned file descriptor.
-#ifndef HALVING_WORKER_AGENT_UNIQUE_FD_H_
-#define HALVING_WORKER_AGENT_UNIQUE_FD_H_
+#ifndef HALVING_COMMON_UNIQUE_FD_H_
+#define HALVING_COMMON_UNIQUE_FD_H_
 
 #include <unistd.h>
 
@@ -34,4 +34,4 @@ class UniqueFd {
 
 }  // namespace halving
 
-#endif  // HALVING_WORKER_AGENT_UNIQUE_FD_H_
+#endif  // HALVING_COMMON_UNIQUE_FD_H_
