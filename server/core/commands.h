@@ -88,13 +88,18 @@ struct StoreCheckpoint {
   std::string sha256;  // 32 bytes.
 };
 
+// A stored checkpoint's bytes are gone, as after a backup was restored.
+struct LoseCheckpoint {
+  std::string checkpoint_id;
+};
+
 // Nobody asks for anything: due leases, limits and levels are looked at.
 struct Tick {
   absl::Duration paused_for;  // How long the server stood still just now: leases get it back.
 };
 
 using Command = std::variant<CreateStudy, PauseStudy, ResumeStudy, StopStudy, ExtendStudy,
-                             DeleteStudy, Ask, Report, StoreCheckpoint, Tick>;
+                             DeleteStudy, Ask, Report, StoreCheckpoint, LoseCheckpoint, Tick>;
 
 struct Assignment {
   LeaseKey lease;

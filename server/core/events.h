@@ -210,6 +210,14 @@ struct CheckpointStored {
   friend bool operator==(const CheckpointStored&, const CheckpointStored&) = default;
 };
 
+// Its bytes are not on the server any more.
+struct CheckpointLost {
+  StudyUid study = 0;
+  TrialId trial = 0;
+  std::string checkpoint_id;
+  friend bool operator==(const CheckpointLost&, const CheckpointLost&) = default;
+};
+
 struct RungClosed {
   StudyUid study = 0;
   GroupKey group;
@@ -245,11 +253,11 @@ struct TimePassed {
   friend bool operator==(const TimePassed&, const TimePassed&) = default;
 };
 
-using Event =
-    std::variant<StudyCreated, StudyPaused, StudyResumed, StudyEnded, StudyExtended, StudyDeleted,
-                 RunningTimeCounted, WorkerStarted, TrialSampled, TrialLeased, AttemptFailed,
-                 AttemptReturned, LateReasonRecorded, TrialProgressed, TrialReported,
-                 CheckpointStored, RungClosed, WorkerSeen, LeaseRenewed, TimePassed>;
+using Event = std::variant<StudyCreated, StudyPaused, StudyResumed, StudyEnded, StudyExtended,
+                           StudyDeleted, RunningTimeCounted, WorkerStarted, TrialSampled,
+                           TrialLeased, AttemptFailed, AttemptReturned, LateReasonRecorded,
+                           TrialProgressed, TrialReported, CheckpointStored, CheckpointLost,
+                           RungClosed, WorkerSeen, LeaseRenewed, TimePassed>;
 
 // Whether the journal keeps it.
 inline bool IsDurable(const Event& event) {

@@ -107,6 +107,7 @@ class Scheduler {
   absl::StatusOr<Decision> DecideOn(const Ask& ask, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const Report& report, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const StoreCheckpoint& command, absl::Time now) const;
+  absl::StatusOr<Decision> DecideOn(const LoseCheckpoint& command, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const Tick& tick, absl::Time now) const;
 
   absl::StatusOr<Leased> FindLease(const LeaseKey& lease) const;

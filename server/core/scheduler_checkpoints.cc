@@ -44,6 +44,15 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const StoreCheckpoint& c
                                             .sha256 = command.sha256}};
 }
 
+absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const LoseCheckpoint& command,
+                                                        absl::Time) const {
+  if (!IsNeeded(command.checkpoint_id)) return Decision{};
+  const StoredCheckpointName name = *ParseStoredCheckpointId(command.checkpoint_id);
+  return Decision{.event = CheckpointLost{.study = name.lease.study,
+                                          .trial = name.lease.trial,
+                                          .checkpoint_id = command.checkpoint_id}};
+}
+
 absl::StatusOr<const Trial*> Scheduler::TrialOfLease(const LeaseKey& lease) const {
   HV_ASSIGN_OR_RETURN(const Leased leased, FindLease(lease));
   HV_RETURN_IF_ERROR(CheckOpen(leased, lease.attempt));

@@ -51,6 +51,7 @@ class Study {
   void Apply(const TrialProgressed& event);
   void Apply(const TrialReported& event);
   void Apply(const CheckpointStored& event);
+  void Apply(const CheckpointLost& event);
   void Apply(const RungClosed& event);
   void Apply(const LeaseRenewed& event);
   void CountLeaseTime(absl::Time now, absl::Duration since_last);

@@ -16,6 +16,19 @@ constexpr size_t kMaxOffered = 2;
 
 }  // namespace
 
+template <typename Unneeded>
+void Study::DropCheckpoints(Trial& trial, Unneeded unneeded) {
+  // What handing it out costs may change with what it can go on from.
+  const bool queued = trial.state == TrialState::kQueued;
+  if (queued) AddQueuedCharge(trial, -1);
+  std::erase_if(trial.checkpoints, [&](const Checkpoint& known) {
+    if (!unneeded(known)) return false;
+    if (known.stored) dropped_.push_back(known.id);
+    return true;
+  });
+  if (queued) AddQueuedCharge(trial, +1);
+}
+
 bool Study::IsNewCheckpoint(const Trial& trial, const std::string& id, int64_t epoch) const {
   if (id.empty() || epoch <= trial.ResumePoint(ladder_.epochs(trial.rung)).epoch) return false;
   return std::none_of(trial.checkpoints.begin(), trial.checkpoints.end(),
@@ -58,17 +71,9 @@ void Study::Apply(const CheckpointStored& event) {
   }
 }
 
-template <typename Unneeded>
-void Study::DropCheckpoints(Trial& trial, Unneeded unneeded) {
-  // What handing it out costs may change with what it can go on from.
-  const bool queued = trial.state == TrialState::kQueued;
-  if (queued) AddQueuedCharge(trial, -1);
-  std::erase_if(trial.checkpoints, [&](const Checkpoint& known) {
-    if (!unneeded(known)) return false;
-    if (known.stored) dropped_.push_back(known.id);
-    return true;
-  });
-  if (queued) AddQueuedCharge(trial, +1);
+void Study::Apply(const CheckpointLost& event) {
+  ++version_;
+  ForgetCheckpoint(MutableTrial(event.trial), event.checkpoint_id);
 }
 
 void Study::ForgetCheckpoint(Trial& trial, const std::string& id) {

@@ -38,6 +38,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(Journal* journal, Clock* 
   auto engine = std::unique_ptr<Engine>(new Engine(journal, clock));
   HV_RETURN_IF_ERROR(
       journal->Replay([&engine](const Event& event) { engine->scheduler_.Apply(event); }));
+  engine->scheduler_.TakeDropped();  // Whoever keeps the bytes looks for himself at a start.
   engine->now_ = clock->Now();
   engine->scheduler_.Recover(engine->now_);
   engine->whole_ = true;
@@ -140,6 +141,7 @@ void Engine::Stop() {
     RunOnce();
   } while (HasPosted());
   on_health_ = nullptr;
+  on_dropped_ = nullptr;
 }
 
 bool Engine::HasPosted() {
@@ -342,7 +344,7 @@ void Engine::Commit() {
   }
   if (durable.empty()) return;
   const absl::Status status = journal_->Append(durable);
-  if (status.ok()) return;
+  if (status.ok()) return TellDropped();
   // Anything but a full disk leaves it unknown what was written: end, and let a restart find out.
   HV_CHECK(absl::IsResourceExhausted(status)) << "the journal cannot be written: " << status;
   held_ = std::move(durable);
@@ -364,7 +366,13 @@ void Engine::RetryAppend() {
   if (!status.ok()) return;
   held_.clear();
   retry_at_ = absl::InfiniteFuture();
+  TellDropped();
   if (on_health_) on_health_(true);
+}
+
+void Engine::TellDropped() {
+  const std::vector<std::string> dropped = scheduler_.TakeDropped();
+  if (!dropped.empty() && on_dropped_) on_dropped_(dropped);
 }
 
 // While events are held, memory is ahead of the disk: nothing may be decided on it, nor shown.

@@ -88,6 +88,15 @@ class Engine {
   // engine's thread. To be set before Start(); not called any more once Stop() has returned.
   void OnHealthChange(std::function<void(bool)> callback) { on_health_ = std::move(callback); }
 
+  // Called with the stored checkpoints that no trial can need any more, once that is on disk and
+  // before anybody is told, on the engine's thread; must not block. As OnHealthChange() otherwise.
+  void OnDropped(std::function<void(const std::vector<std::string>&)> callback) {
+    on_dropped_ = std::move(callback);
+  }
+
+  // Before Start() only.
+  const Scheduler& scheduler() const { return scheduler_; }
+
   // Runs batches on a thread of the engine's own, until Stop().
   void Start();
   // Carries out all that was posted, answers those that wait, and ends the thread.
@@ -146,6 +155,7 @@ class Engine {
   void ServeWaiting();
   void DropWaiting();
   void Commit();
+  void TellDropped();
   void RetryAppend();
   void Refuse(std::vector<Posted> batch);
   void RefuseOne(Posted& posted, const absl::Status& status);
@@ -162,6 +172,7 @@ class Engine {
   Journal* const journal_;
   Clock* const clock_;
   std::function<void(bool)> on_health_;
+  std::function<void(const std::vector<std::string>&)> on_dropped_;
   std::thread thread_;
 
   // Of the engine's thread.

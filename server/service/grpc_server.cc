@@ -28,13 +28,14 @@ void SetChannelArguments(grpc::ServerBuilder& builder) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& listen,
-                                                              Engine* engine, std::string secret) {
+                                                              CheckpointKeeper* keeper,
+                                                              const std::string& secret) {
   HV_ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener, Listener::Bind(listen));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC serves health without its descriptor; linked in, reflection finds it.
   HV_CHECK(grpc::health::v1::HealthCheckRequest::descriptor() != nullptr) << "no health.proto";
-  auto server = std::unique_ptr<GrpcServer>(new GrpcServer(engine, std::move(secret)));
+  auto server = std::unique_ptr<GrpcServer>(new GrpcServer(keeper, secret));
   grpc::ServerBuilder builder;
   SetChannelArguments(builder);
   server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
@@ -42,6 +43,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
       grpc::InsecureServerCredentials());
   builder.RegisterService(&server->study_service_);
   builder.RegisterService(&server->worker_service_);
+  builder.RegisterService(&server->checkpoint_service_);
   builder.RegisterService(&server->admin_service_);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) return absl::InternalError("gRPC cannot start its server");
@@ -61,6 +63,7 @@ void GrpcServer::SetServing(bool serving) {
   health->SetServingStatus(serving);
   health->SetServingStatus(v1::StudyService::service_full_name(), serving);
   health->SetServingStatus(v1::WorkerService::service_full_name(), serving);
+  health->SetServingStatus(v1::CheckpointService::service_full_name(), serving);
   health->SetServingStatus(v1::AdminService::service_full_name(), serving);
 }
 

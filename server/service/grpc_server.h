@@ -9,8 +9,8 @@
 #include "absl/time/time.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
-#include "server/engine/engine.h"
 #include "server/service/admin_service.h"
+#include "server/service/checkpoint_service.h"
 #include "server/service/listener.h"
 #include "server/service/study_service.h"
 #include "server/service/worker_service.h"
@@ -20,10 +20,11 @@ namespace halving {
 // Serves an engine over gRPC. Thread-safe.
 class GrpcServer {
  public:
-  // Binds `listen` (host:port; port 0 picks one). The engine is not owned and must outlive it.
-  // INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be bound.
+  // Binds `listen` (host:port; port 0 picks one). The keeper and its engine are not owned and must
+  // outlive it. INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& listen,
-                                                           Engine* engine, std::string secret);
+                                                           CheckpointKeeper* keeper,
+                                                           const std::string& secret);
 
   // host:port as bound.
   const std::string& address() const { return listener_->address(); }
@@ -35,13 +36,15 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
-  GrpcServer(Engine* engine, std::string secret)
-      : study_service_(engine),
-        worker_service_(engine, std::move(secret)),
-        admin_service_(engine) {}
+  GrpcServer(CheckpointKeeper* keeper, const std::string& secret)
+      : study_service_(keeper->engine()),
+        worker_service_(keeper->engine(), secret),
+        checkpoint_service_(keeper, secret),
+        admin_service_(keeper->engine()) {}
 
   StudyServiceImpl study_service_;
   WorkerServiceImpl worker_service_;
+  CheckpointServiceImpl checkpoint_service_;
   AdminServiceImpl admin_service_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

@@ -9,13 +9,17 @@
 #include <iostream>
 #include <thread>
 
+#include "absl/strings/escaping.h"
 #include "common/clock.h"
+#include "common/crypto.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "server/engine/engine.h"
+#include "server/service/checkpoint_keeper.h"
 #include "server/service/grpc_server.h"
 #include "server/service/offline_commands.h"
 #include "server/service/options.h"
+#include "server/store/checkpoint_store.h"
 #include "server/store/sqlite_journal.h"
 #include "spdlog/spdlog.h"
 
@@ -67,6 +71,18 @@ void RaiseOpenFilesLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+absl::StatusOr<std::unique_ptr<CheckpointStore>> OpenStore(const ServerOptions& options,
+                                                           const Journal& journal) {
+  const std::string folder =
+      options.checkpoint_dir.empty() ? options.data_dir + "/checkpoints" : options.checkpoint_dir;
+  // Says which journal the files belong to, and nothing of the key.
+  const std::string owner = absl::BytesToHexString(Sha256("owner of " + journal.secret()));
+  return CheckpointStore::Open(folder, owner,
+                               {.each_bytes = options.max_checkpoint_bytes,
+                                .total_bytes = options.max_checkpoints_bytes,
+                                .free_bytes = options.keep_free_bytes});
+}
+
 int Serve(const ServerOptions& options) {
   absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
   if (!directory.ok()) return Fail(directory.status(), kExitDataDir);
@@ -76,8 +92,13 @@ int Serve(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Create(journal->get(), Clock::Real());
   if (!engine.ok()) return Fail(engine.status(), JournalExitCode(engine.status()));
 
+  absl::StatusOr<std::unique_ptr<CheckpointStore>> store = OpenStore(options, **journal);
+  if (!store.ok()) return Fail(store.status(), kExitDataDir);
+  absl::StatusOr<std::unique_ptr<CheckpointKeeper>> keeper =
+      CheckpointKeeper::Create(engine->get(), store->get());
+  if (!keeper.ok()) return Fail(keeper.status(), kExitDataDir);
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(options.listen, engine->get(), (*journal)->secret());
+      GrpcServer::Start(options.listen, keeper->get(), (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
@@ -93,6 +114,7 @@ int Serve(const ServerOptions& options) {
   AwaitStop();
   (*engine)->Drain();
   (*server)->Shutdown(kShutdownGrace);
+  (*keeper)->Stop();
   (*engine)->Stop();
   spdlog::info("stopped");
   return kExitOk;

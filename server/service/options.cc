@@ -37,6 +37,29 @@ void AddOfflineCommands(CLI::App& app, ServerOptions& options) {
   restore->callback([&options] { options.command = ServerCommand::kRestore; });
 }
 
+void AddSize(CLI::App& app, const std::string& name, const std::string& variable, int64_t& bytes,
+             const std::string& what) {
+  app.add_option(name, bytes, what)
+      ->envname(variable)
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 60))
+      ->type_name("SIZE")
+      ->default_str(std::to_string(bytes >> 30) + "GiB");
+}
+
+void AddCheckpointOptions(CLI::App& app, ServerOptions& options) {
+  app.add_option("--checkpoint-dir", options.checkpoint_dir,
+                 "Directory of the checkpoints; on a file system that workers see under the same "
+                 "flag, their bytes do not pass through the server [checkpoints in --data-dir]")
+      ->envname("HALVING_CHECKPOINT_DIR");
+  AddSize(app, "--max-checkpoint-size", "HALVING_MAX_CHECKPOINT_SIZE", options.max_checkpoint_bytes,
+          "Largest checkpoint that is taken");
+  AddSize(app, "--max-checkpoint-total", "HALVING_MAX_CHECKPOINT_TOTAL",
+          options.max_checkpoints_bytes, "What all checkpoints may have together");
+  AddSize(app, "--keep-free", "HALVING_KEEP_FREE", options.keep_free_bytes,
+          "What checkpoints leave free on their disk, for the journal");
+}
+
 }  // namespace
 
 ParsedOptions ParseOptions(int argc, char** argv) {
@@ -52,6 +75,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   app.add_option("--data-dir", options.data_dir, "Directory of the journal; made if missing")
       ->envname("HALVING_DATA_DIR")
       ->capture_default_str();
+  AddCheckpointOptions(app, options);
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
       ->envname("HALVING_LOG_LEVEL")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))

@@ -2,6 +2,7 @@
 #ifndef HALVING_SERVER_SERVICE_OPTIONS_H_
 #define HALVING_SERVER_SERVICE_OPTIONS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -13,6 +14,10 @@ struct ServerOptions {
   ServerCommand command = ServerCommand::kServe;
   std::string listen = "127.0.0.1:7070";
   std::string data_dir = "./halving-data";
+  std::string checkpoint_dir;  // Empty: in data_dir.
+  int64_t max_checkpoint_bytes = int64_t{16} << 30;
+  int64_t max_checkpoints_bytes = int64_t{256} << 30;
+  int64_t keep_free_bytes = int64_t{1} << 30;
   std::string log_level = "info";
   std::string file;  // What to verify, or to restore; empty: the data directory's journal.
 };

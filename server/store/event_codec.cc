@@ -415,6 +415,17 @@ Event From(const pb::CheckpointStored& from) {
                           .sha256 = from.sha256()};
 }
 
+void To(const CheckpointLost& from, pb::Event* event) {
+  pb::CheckpointLost* to = event->mutable_checkpoint_lost();
+  to->set_study(from.study);
+  to->set_trial(from.trial);
+  to->set_checkpoint_id(from.checkpoint_id);
+}
+Event From(const pb::CheckpointLost& from) {
+  return CheckpointLost{
+      .study = from.study(), .trial = from.trial(), .checkpoint_id = from.checkpoint_id()};
+}
+
 void To(const RungClosed& from, pb::Event* event) {
   pb::RungClosed* to = event->mutable_rung_closed();
   to->set_study(from.study);
@@ -487,6 +498,8 @@ absl::StatusOr<Event> DecodeEvent(absl::string_view bytes) {
       return From(m.rung_closed());
     case pb::Event::kCheckpointStored:
       return From(m.checkpoint_stored());
+    case pb::Event::kCheckpointLost:
+      return From(m.checkpoint_lost());
     case pb::Event::EVENT_NOT_SET:
       break;
   }

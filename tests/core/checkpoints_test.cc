@@ -279,6 +279,29 @@ TEST(StoredCheckpoints, WhatADivergedTrialLeftIsRemovedWhenItIsOver) {
   EXPECT_THAT(f.Kept(), ElementsAre("8@2"));
 }
 
+TEST(StoredCheckpoints, OneWhoseBytesAreGoneIsForgottenAndTheOneBeforeServes) {
+  Files f(SmallSpec({.max_evaluations = 30}));
+  f.FinishFirstRung();
+  const Assignment a = f.Take("w1");
+  const std::string inside = f.Upload(a, 3);
+  f.Progressed(a, {.checkpoint_id = inside, .checkpoint_epoch = 3});
+  f.Fail(a);
+  f.Do(LoseCheckpoint{.checkpoint_id = inside});
+  EXPECT_EQ(f.Take("w1").from_epoch, 2);
+  f.Do(LoseCheckpoint{.checkpoint_id = inside});
+  EXPECT_THAT(f.Last<CheckpointLost>(), IsEmpty()) << "it is not known any more";
+  f.Do(LoseCheckpoint{.checkpoint_id = "nonsense"});
+}
+
+TEST(StoredCheckpoints, AQueuedTrialWhoseCheckpointIsLostCostsMore) {
+  Files f(SmallSpec({.max_total_epochs = 1000}));
+  f.FinishFirstRung();
+  for (const std::string& id : f.scheduler().NeededCheckpoints()) {
+    f.Do(LoseCheckpoint{.checkpoint_id = id});  // The fixture checks the sum of the charges.
+  }
+  EXPECT_EQ(f.Take("w1").from_epoch, 0);
+}
+
 TEST(StoredCheckpoints, OutOfMemoryIsTriedOnceMoreAndThenItIsFinal) {
   StudySpec spec = SmallSpec({.max_evaluations = 30});
   spec.max_attempts = 5;

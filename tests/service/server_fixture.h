@@ -15,19 +15,23 @@
 #include "common/clock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "halving/v1/checkpoint.grpc.pb.h"
 #include "halving/v1/study.grpc.pb.h"
 #include "halving/v1/worker.grpc.pb.h"
 #include "server/engine/engine.h"
+#include "server/service/checkpoint_keeper.h"
 #include "server/service/grpc_server.h"
 #include "tests/service/messages.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fault_journal.h"
 #include "tests/support/matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace halving {
 
 using StudyStub = v1::StudyService::StubInterface;
 using WorkerStub = v1::WorkerService::StubInterface;
+using CheckpointStub = v1::CheckpointService::StubInterface;
 
 // A call that has not ended by then never will; the test fails, instead of hanging.
 constexpr std::chrono::seconds kCallTimeout{60};
@@ -47,22 +51,32 @@ inline std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
 // Thread-safe but for the destructor.
 class ServerFixture {
  public:
-  ServerFixture() {
+  explicit ServerFixture(const CheckpointStore::Quotas& quotas = {.free_bytes = 0}) {
     absl::StatusOr<std::unique_ptr<Engine>> created = Engine::Create(&journal, &clock);
     HV_CHECK(created.ok()) << created.status();
     engine = *std::move(created);
+    absl::StatusOr<std::unique_ptr<CheckpointStore>> opened =
+        CheckpointStore::Open(folder.path() + "/checkpoints", "owner", quotas);
+    HV_CHECK(opened.ok()) << opened.status();
+    store = *std::move(opened);
+    absl::StatusOr<std::unique_ptr<CheckpointKeeper>> kept =
+        CheckpointKeeper::Create(engine.get(), store.get());
+    HV_CHECK(kept.ok()) << kept.status();
+    keeper = *std::move(kept);
     absl::StatusOr<std::unique_ptr<GrpcServer>> started =
-        GrpcServer::Start("127.0.0.1:0", engine.get(), journal.secret());
+        GrpcServer::Start("127.0.0.1:0", keeper.get(), journal.secret());
     HV_CHECK(started.ok()) << started.status();
     server = *std::move(started);
     engine->Start();
     channel = Connect(server->address());
     studies = v1::StudyService::NewStub(channel);
     workers = v1::WorkerService::NewStub(channel);
+    checkpoints = v1::CheckpointService::NewStub(channel);
   }
   ~ServerFixture() {
     engine->Drain();
     server->Shutdown(absl::Seconds(10));
+    keeper->Stop();
     engine->Stop();
   }
   ServerFixture(const ServerFixture&) = delete;
@@ -174,11 +188,15 @@ class ServerFixture {
 
   FakeClock clock;
   FaultJournal journal;
+  TempDir folder;
   std::unique_ptr<Engine> engine;
+  std::unique_ptr<CheckpointStore> store;
+  std::unique_ptr<CheckpointKeeper> keeper;
   std::unique_ptr<GrpcServer> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<StudyStub> studies;
   std::unique_ptr<WorkerStub> workers;
+  std::unique_ptr<CheckpointStub> checkpoints;
 };
 
 // Keeps the engine's thread at the end of a batch until Release(): what is posted meanwhile is the

@@ -49,19 +49,27 @@ TEST(EventCodecTest, EveryDurableKindHasASample) {
     EXPECT_TRUE(IsDurable(event)) << KindOf(event);
     kinds.push_back(event.index());
   }
-  std::vector<size_t> durable(17);
+  std::vector<size_t> durable(18);
   for (size_t i = 0; i < durable.size(); ++i) durable[i] = i;
   EXPECT_EQ(kinds, durable);
 }
 
 TEST(EventCodecTest, AnEmptyEventOfEachKindComesBackAsItWas) {
-  for (const Event& event : {Event(StudyCreated{}), Event(TrialSampled{}), Event(TrialLeased{}),
-                             Event(TrialReported{}), Event(RungClosed{}), Event(WorkerStarted{}),
-                             Event(StudyDeleted{}), Event(TrialProgressed{})}) {
+  for (const Event& event :
+       {Event(StudyCreated{.spec = {.keep_checkpoints = 3}}), Event(TrialSampled{}),
+        Event(TrialLeased{}), Event(TrialReported{}), Event(RungClosed{}), Event(WorkerStarted{}),
+        Event(StudyDeleted{}), Event(TrialProgressed{})}) {
     const absl::StatusOr<Event> decoded = DecodeEvent(EncodeEvent(event));
     ASSERT_THAT(decoded, IsOk()) << KindOf(event);
     EXPECT_TRUE(*decoded == event) << KindOf(event);
   }
+}
+
+TEST(EventCodecTest, KeptCheckpointsComeBackAsTheyWereAndWereThreeBeforeThereWasAChoice) {
+  const Event event = StudyCreated{.study = 1, .spec = {.keep_checkpoints = 7}};
+  EXPECT_TRUE(*DecodeEvent(EncodeEvent(event)) == event);
+  const Event before = StudyCreated{.study = 1};
+  EXPECT_EQ(std::get<StudyCreated>(*DecodeEvent(EncodeEvent(before))).spec.keep_checkpoints, 3);
 }
 
 TEST(EventCodecTest, TextThatIsNoUtf8ComesBackAsItWas) {
@@ -137,6 +145,13 @@ const std::map<std::string, std::string>& Version1() {
        "7a7808071003180221000000000000f87f2a0b080811000000000000f0ff2a0b08091100000000000000"
        "80320e0a0362616411000000000000f87f32150a0a746573745f6572726f7211000000000000d03f3a02"
        "63334080b1b5cc044a1209010000000000008011020000000000000050959a97ece39fe7cb17"},
+      {"CheckpointStored",
+       "8a015c0807100318022228372e332e322e362e3030313132323333343435353636373738383939616162"
+       "6263636464656566662806308080808080a0013a2000ff78787878787878787878787878787878787878"
+       "7878787878787878787878"},
+      {"CheckpointLost",
+       "92012e080710031a28372e332e322e362e30303131323233333434353536363737383839396161626263"
+       "63646465656666"},
       {"RungClosed", "82011308071001180220012a02030132030204053801"},
   };
   return *bytes;

@@ -30,7 +30,7 @@ StudySpec FullSpec() {
       .max_attempts = 4,
       .lease = absl::Milliseconds(90'500),
       .seed = 0xfedcba9876543210,
-      .keep_checkpoints = 5};
+      .keep_checkpoints = 3};
   spec.limits = {.max_evaluations = 30,
                  .max_rounds = 2,
                  .max_total_epochs = 500,
@@ -126,6 +126,8 @@ std::vector<Event> ResultEvents() {
                        .epoch = 6,
                        .bytes = int64_t{5} << 40,
                        .sha256 = std::string("\0\xff", 2) + std::string(30, 'x')},
+      CheckpointLost{
+          .study = 7, .trial = 3, .checkpoint_id = "7.3.2.6.00112233445566778899aabbccddeeff"},
       RungClosed{.study = 7,
                  .group = {.bracket = 1, .round = 2},
                  .rung = 1,
@@ -150,12 +152,13 @@ std::vector<Event> OneOfEachKind() {
 }
 
 std::string KindOf(const Event& event) {
-  constexpr std::array<const char*, 20> kNames = {
+  constexpr std::array<const char*, 21> kNames = {
       "StudyCreated",       "StudyPaused",     "StudyResumed",       "StudyEnded",
       "StudyExtended",      "StudyDeleted",    "RunningTimeCounted", "WorkerStarted",
       "TrialSampled",       "TrialLeased",     "AttemptFailed",      "AttemptReturned",
       "LateReasonRecorded", "TrialProgressed", "TrialReported",      "CheckpointStored",
-      "RungClosed",         "WorkerSeen",      "LeaseRenewed",       "TimePassed"};
+      "CheckpointLost",     "RungClosed",      "WorkerSeen",         "LeaseRenewed",
+      "TimePassed"};
   static_assert(kNames.size() == std::variant_size_v<Event>, "a kind is new: give samples of it");
   return kNames[event.index()];
 }

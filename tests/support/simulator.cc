@@ -283,6 +283,10 @@ void Simulation::Begin(SimWorker& worker, const Assignment& assignment) {
   worker.epoch = assignment.from_epoch;
   worker.unsent.clear();
   if (!assignment.checkpoint_id.empty() && dice_.Chance(options_.faults.unusable_checkpoint)) {
+    // Because of the worker, or because the server has lost it.
+    if (!IsFrozen() && dice_.Chance(0.3)) {
+      (void)Execute(LoseCheckpoint{.checkpoint_id = assignment.checkpoint_id});
+    }
     return ReportFinal(worker, Returned{.reason = "the checkpoint cannot be read",
                                         .unusable_checkpoint_id = assignment.checkpoint_id});
   }

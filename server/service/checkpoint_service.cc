@@ -1,0 +1,76 @@
+#include "server/service/checkpoint_service.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/checkpoint_id.h"
+#include "server/service/grpc_status.h"
+
+namespace halving {
+namespace {
+
+constexpr size_t kSha256Bytes = 32;
+constexpr int kMaxIds = 1000;
+
+// How much of it is stored under this lease already: all, or unknown here.
+int64_t StoredBytes(const Trial& trial, const LeaseKey& lease, const std::string& sha256) {
+  for (const Checkpoint& known : trial.checkpoints) {
+    const auto name = ParseStoredCheckpointId(known.id);
+    if (known.stored && known.sha256 == sha256 && name.has_value() && name->lease == lease) {
+      return known.bytes;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* CheckpointServiceImpl::GetUploadOffset(
+    grpc::CallbackServerContext* context, const v1::GetUploadOffsetRequest* request,
+    v1::GetUploadOffsetResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const absl::StatusOr<LeaseKey> lease = lease_ids_.Decode(request->lease_id());
+  absl::Status status = lease.status();
+  if (status.ok() && request->sha256().size() != kSha256Bytes) {
+    status = absl::InvalidArgumentError(
+        absl::StrCat("sha256 has ", request->sha256().size(), " bytes; it has ", kSha256Bytes));
+  }
+  if (!status.ok()) {
+    reactor->Finish(ToGrpc(status));
+    return reactor;
+  }
+  keeper_->engine()->PostRead([this, reactor, request, response, lease = *lease](
+                                  const absl::Status& read, const Engine::View& view) {
+    const auto trial = read.ok() ? view.scheduler.TrialOfLease(lease) : read;
+    if (!trial.ok()) return reactor->Finish(ToGrpc(trial.status()));
+    response->set_offset(StoredBytes(**trial, lease, request->sha256()));
+    if (response->offset() > 0) return reactor->Finish(grpc::Status::OK);
+    keeper_->Run([this, reactor, request, response, lease] {
+      response->set_offset(keeper_->store()->OffsetOf(lease, request->sha256()));
+      reactor->Finish(grpc::Status::OK);
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* CheckpointServiceImpl::FindUnneeded(
+    grpc::CallbackServerContext* context, const v1::FindUnneededRequest* request,
+    v1::FindUnneededResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (request->checkpoint_ids_size() > kMaxIds) {
+    reactor->Finish(ToGrpc(absl::InvalidArgumentError(absl::StrCat(
+        "checkpoint_ids has ", request->checkpoint_ids_size(), " entries; at most ", kMaxIds))));
+    return reactor;
+  }
+  keeper_->engine()->PostRead(
+      [reactor, request, response](const absl::Status& status, const Engine::View& view) {
+        for (const std::string& id : request->checkpoint_ids()) {
+          if (!status.ok() || !IsStoredCheckpointId(id) || view.scheduler.IsNeeded(id)) continue;
+          response->add_checkpoint_ids(id);
+        }
+        reactor->Finish(ToGrpc(status));
+      });
+  return reactor;
+}
+
+}  // namespace halving

@@ -1,0 +1,169 @@
+#include "server/service/download_reactor.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/file_io.h"
+#include "common/status.h"
+#include "server/service/grpc_status.h"
+
+namespace halving {
+namespace {
+
+constexpr int64_t kChunkBytes = 1 << 20;
+
+}  // namespace
+
+DownloadReactor::DownloadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
+                                 grpc::CallbackServerContext* context,
+                                 const v1::DownloadRequest& request)
+    : keeper_(keeper), lease_ids_(lease_ids), request_(request), transfer_(keeper, context) {
+  Find();
+}
+
+void DownloadReactor::Find() {
+  keeper_->engine()->PostRead([this](const absl::Status& status, const Engine::View& view) {
+    if (!status.ok()) return Finish(ToGrpc(status));
+    absl::StatusOr<Checkpoint> found = FindIn(view.scheduler);
+    if (!found.ok()) return Finish(ToGrpc(found.status()));
+    checkpoint_ = *std::move(found);
+    transfer_.Await([this] { keeper_->Run([this] { Begin(); }); });
+  });
+}
+
+absl::StatusOr<const Trial*> DownloadReactor::TrialIn(const Scheduler& scheduler) const {
+  if (request_.lease_id().empty() == request_.study().empty()) {
+    return absl::InvalidArgumentError(
+        "one of lease_id and study must be set: workers give their lease, people the study");
+  }
+  if (!request_.lease_id().empty()) {
+    HV_ASSIGN_OR_RETURN(const LeaseKey lease, lease_ids_->Decode(request_.lease_id()));
+    return scheduler.TrialOfLease(lease);
+  }
+  const Study* study = scheduler.FindStudy(request_.study());
+  if (study == nullptr) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no study \"", absl::CHexEscape(request_.study()), "\""));
+  }
+  const Trial* trial =
+      request_.trial_id() == 0 ? study->Best() : study->FindTrial(request_.trial_id());
+  if (trial != nullptr) return trial;
+  return absl::NotFoundError(
+      request_.trial_id() == 0
+          ? absl::StrCat("study \"", request_.study(), "\" has no result yet, so none is the best")
+          : absl::StrCat("study \"", request_.study(), "\" has no trial ", request_.trial_id(),
+                         "; it has ", study->trials()));
+}
+
+absl::StatusOr<Checkpoint> DownloadReactor::FindIn(const Scheduler& scheduler) const {
+  HV_ASSIGN_OR_RETURN(const Trial* trial, TrialIn(scheduler));
+  const Checkpoint* found = request_.checkpoint_id().empty()
+                                ? trial->NewestCheckpoint()
+                                : trial->FindCheckpoint(request_.checkpoint_id());
+  if (found == nullptr || found->offered) {
+    return absl::NotFoundError(
+        request_.checkpoint_id().empty()
+            ? absl::StrCat("trial ", trial->id,
+                           " has no checkpoint; those of trials that are over "
+                           "are removed, except of the best (keep_checkpoints)")
+            : absl::StrCat("trial ", trial->id, " has no checkpoint \"",
+                           absl::CHexEscape(request_.checkpoint_id().substr(0, 128)), "\""));
+  }
+  if (!found->stored) {
+    return absl::NotFoundError(
+        absl::StrCat("checkpoint ", found->id, " of trial ", trial->id,
+                     " was not uploaded: only the worker that made it knows where it is"));
+  }
+  if (request_.offset() < 0 || request_.offset() > found->bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "offset is ", request_.offset(), "; the checkpoint has ", found->bytes, " bytes"));
+  }
+  return *found;
+}
+
+absl::Status DownloadReactor::Open() {
+  HV_ASSIGN_OR_RETURN(fd_, keeper_->store()->OpenToRead(checkpoint_.id));
+  struct stat file = {};
+  if (fstat(fd_.get(), &file) != 0) return FileError(errno, "look at", checkpoint_.id);
+  if (file.st_size == checkpoint_.bytes) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("checkpoint ", checkpoint_.id, " has ", file.st_size,
+                                          " bytes on the server's disk, and should have ",
+                                          checkpoint_.bytes));
+}
+
+void DownloadReactor::Begin() {
+  const absl::Status opened = Open();
+  if (!opened.ok()) {
+    if (absl::IsNotFound(opened)) {
+      keeper_->engine()->Post(LoseCheckpoint{.checkpoint_id = checkpoint_.id},
+                              [](const absl::StatusOr<Engine::Reply>&, const Engine::View&) {});
+    }
+    return Finish(ToGrpc(opened));
+  }
+  MutexLock lock(&mu_);
+  offset_ = request_.header_only() ? checkpoint_.bytes : request_.offset();
+  v1::CheckpointHeader& header = *sending_.mutable_header();
+  header.set_lease_id(request_.lease_id());
+  header.set_epoch(checkpoint_.epoch);
+  header.set_size_bytes(checkpoint_.bytes);
+  header.set_sha256(checkpoint_.sha256);
+  header.set_offset(request_.offset());
+  header.set_checkpoint_id(checkpoint_.id);
+  reading_ = true;
+  writing_ = true;
+  StartWrite(&sending_);
+  keeper_->Run([this] { ReadNext(); });
+}
+
+void DownloadReactor::ReadNext() {
+  int64_t offset = 0;
+  {
+    MutexLock lock(&mu_);
+    offset = offset_;
+  }
+  const int64_t size = std::min(kChunkBytes, checkpoint_.bytes - offset);
+  v1::DownloadResponse response;
+  absl::Status status;
+  if (size > 0) {
+    std::string& chunk = *response.mutable_chunk();
+    chunk.resize(static_cast<size_t>(size));
+    const auto got = ReadAt(fd_.get(), chunk.data(), chunk.size(), offset, checkpoint_.id);
+    status = got.status();
+    if (got.ok() && *got == 0) status = absl::DataLossError(checkpoint_.id + " was cut meanwhile");
+    if (status.ok()) chunk.resize(*got);
+  }
+  MutexLock lock(&mu_);
+  reading_ = false;
+  status_ = status;
+  if (status.ok() && size > 0) {
+    offset_ += static_cast<int64_t>(response.chunk().size());
+    next_ = std::move(response);
+  }
+  if (!writing_) SendOrEnd();
+}
+
+void DownloadReactor::OnWriteDone(bool ok) {
+  transfer_.Touch();
+  MutexLock lock(&mu_);
+  writing_ = false;
+  if (!ok && status_.ok()) status_ = absl::CancelledError("the caller went away");
+  if (!reading_) SendOrEnd();
+}
+
+// Nothing is being read or written: sends what was read, or ends.
+void DownloadReactor::SendOrEnd() {
+  if (!status_.ok() || !next_.has_value()) return Finish(ToGrpc(status_));
+  sending_ = *std::move(next_);
+  next_.reset();
+  writing_ = true;
+  reading_ = true;
+  StartWrite(&sending_);
+  keeper_->Run([this] { ReadNext(); });
+}
+
+}  // namespace halving
