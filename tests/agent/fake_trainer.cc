@@ -8,6 +8,8 @@
 //   ["await", PATH]       until PATH exists
 //   ["hang"]              for ever
 //   ["ignore_sigterm"]
+//   ["catch_sigterm"]     from now on SIGTERM is only remembered
+//   ["await_sigterm"]     until one was caught
 //   ["signal", NUMBER]    raises it
 //   ["exit", STATUS]
 // Without a script it trains: a point for each epoch with error 1 / epoch, a checkpoint that says
@@ -43,6 +45,8 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+volatile sig_atomic_t got_sigterm = 0;
+
 [[noreturn]] void Hang() {
   for (;;) pause();
 }
@@ -67,6 +71,10 @@ void Step(const json& job, const json& step) {
       exit(99);
   } else if (verb == "ignore_sigterm") {
     signal(SIGTERM, SIG_IGN);
+  } else if (verb == "catch_sigterm") {
+    signal(SIGTERM, [](int) { got_sigterm = 1; });
+  } else if (verb == "await_sigterm") {
+    if (!Eventually([] { return got_sigterm != 0; }, absl::Minutes(1))) exit(99);
   } else if (verb == "signal") {
     signal(step.at(1).get<int>(), SIG_DFL);  // Whatever a sanitizer would make of it.
     raise(step.at(1).get<int>());

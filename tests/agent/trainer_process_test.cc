@@ -247,7 +247,7 @@ class TrainerTest : public TrainerProcessTest {
 
   std::string Run(Trainer* trainer, int64_t from = 0, int64_t to = 4) {
     const TrainingJob job = {.name = "job", .line = "{}", .from_epoch = from, .to_epoch = to};
-    return Show(trainer->Run(job, &heard_, {}));
+    return Show(trainer->Run(job, &heard_, drop_, leave_));
   }
 
   std::string RunLines(const std::string& lines, int64_t from = 0, int64_t to = 4) {
@@ -257,6 +257,8 @@ class TrainerTest : public TrainerProcessTest {
   }
 
   Heard heard_;
+  WakeEvent drop_;
+  WakeEvent leave_;
 };
 
 TEST_F(TrainerTest, HearsPointsAndCheckpointsUntilDone) {

@@ -25,7 +25,7 @@ namespace {
 
 constexpr int kRefused = 1;   // By the server.
 constexpr int kUnusable = 2;  // Flags, trainer or checkpoint folder.
-// Of a trainer; less when the worker itself has less, since it reports after that.
+// Of a trainer whose work is dropped; less when the worker itself has less.
 constexpr absl::Duration kStopGrace = absl::Seconds(5);
 
 int Serve(const Flags& flags, const HostFacts& facts, Leave* leave) {
@@ -39,7 +39,8 @@ int Serve(const Flags& flags, const HostFacts& facts, Leave* leave) {
                                .command = flags.trainer,
                                .environment = TrainerEnvironment(flags)},
                    .silence_limit = flags.trainer_timeout,
-                   .stop_grace = std::min(kStopGrace, flags.grace / 2)});
+                   .stop_grace = std::min(kStopGrace, flags.grace / 2),
+                   .leave_grace = flags.grace / 2});
   ServerClient client(flags.server);
   Agent agent({.worker_id = flags.id,
                .host = facts.host,
