@@ -147,6 +147,7 @@ std::optional<TrainingEnd> Trainer::OnLine(const TrainingJob& job, const OutputL
 std::optional<TrainingEnd> Trainer::OnExit(const TrainingJob& job, const TrainerExit& exit,
                                            const Said& said) {
   const std::string why = WithStderr(absl::StrCat("the trainer ", exit.Describe()), *process_);
+  const bool out_of_memory = SaysOutOfMemory(process_->StderrTail());
   process_.reset();
   // A program for one job only may still be on its way out when the next one is sent to it. That
   // one it never read, and nobody is to blame.
@@ -157,7 +158,9 @@ std::optional<TrainingEnd> Trainer::OnExit(const TrainingJob& job, const Trainer
     }
     return std::nullopt;
   }
-  return Crash(absl::StrCat(why));
+  return TrainingFailed{
+      .failed = {.reason = why, .retryable = true, .out_of_memory = out_of_memory},
+      .crashed = true};
 }
 
 TrainingEnd Trainer::OnSilence() {

@@ -180,6 +180,8 @@ TrainerProcess::~TrainerProcess() { Stop(absl::ZeroDuration()); }
 
 void TrainerProcess::Send(absl::string_view line) {
   absl::StrAppend(&unsent_, line, "\n");
+  stderr_tail_.clear();
+  stderr_tail_bytes_ = 0;
   last_life_ = Now();
 }
 

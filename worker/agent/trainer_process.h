@@ -61,7 +61,8 @@ class TrainerProcess {
   TrainerProcess& operator=(const TrainerProcess&) = delete;
 
   // Queues a line for the trainer's standard input; Next() does the writing, since a trainer that
-  // prints before it reads would otherwise block both.
+  // prints before it reads would otherwise block both. A new StderrTail() begins: what was said
+  // about earlier work explains nothing that comes after.
   void Send(absl::string_view line);
 
   // Waits for what comes first. Lines that were read come before all else. TrainerSilent when
@@ -88,7 +89,7 @@ class TrainerProcess {
   // Closes its standard input, upon which a trainer should end, and after `close_grace` stops it.
   void CloseAndStop(absl::Duration close_grace, absl::Duration stop_grace);
 
-  // The last lines it wrote to stderr: 50 at most, 8 KiB at most, valid UTF-8.
+  // The last lines it wrote to stderr since Send(): 50 at most, 8 KiB at most, valid UTF-8.
   std::string StderrTail() const;
 
  private:
