@@ -4,7 +4,9 @@
 //   ["print", TEXT]       one line on stdout
 //   ["stderr", TEXT]      one line on stderr
 //   ["checkpoint", TEXT]  writes TEXT to checkpoint_out, by a rename
-//   ["save", PATH]        writes {"pid":..., "device":..., "threads":..., "job":...} to PATH
+//   ["save", PATH]        writes {"pid":..., "device":..., "threads":...,
+//   "cuda_visible_devices":...,
+//                         "job":...} to PATH
 //   ["await", PATH]       until PATH exists
 //   ["hang"]              for ever
 //   ["ignore_sigterm"]
@@ -64,6 +66,7 @@ void Step(const json& job, const json& step) {
     const json saved = {{"pid", getpid()},
                         {"device", Environment("HALVING_DEVICE")},
                         {"threads", Environment("HALVING_THREADS")},
+                        {"cuda_visible_devices", Environment("CUDA_VISIBLE_DEVICES")},
                         {"job", job}};
     WriteWhole(argument(), saved.dump());
   } else if (verb == "await") {
