@@ -4,10 +4,14 @@
 //   ["print", TEXT]       one line on stdout
 //   ["stderr", TEXT]      one line on stderr
 //   ["checkpoint", TEXT]  writes TEXT to checkpoint_out, by a rename
-//   ["save", PATH]        writes {"pid":..., "device":..., "threads":..., "job":...} to PATH
+//   ["save", PATH]        writes {"pid":..., "device":..., "threads":...,
+//   "cuda_visible_devices":...,
+//                         "job":...} to PATH
 //   ["await", PATH]       until PATH exists
 //   ["hang"]              for ever
 //   ["ignore_sigterm"]
+//   ["catch_sigterm"]     from now on SIGTERM is only remembered
+//   ["await_sigterm"]     until one was caught
 //   ["signal", NUMBER]    raises it
 //   ["exit", STATUS]
 // Without a script it trains: a point for each epoch with error 1 / epoch, a checkpoint that says
@@ -43,6 +47,8 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+volatile sig_atomic_t got_sigterm = 0;
+
 [[noreturn]] void Hang() {
   for (;;) pause();
 }
@@ -60,6 +66,7 @@ void Step(const json& job, const json& step) {
     const json saved = {{"pid", getpid()},
                         {"device", Environment("HALVING_DEVICE")},
                         {"threads", Environment("HALVING_THREADS")},
+                        {"cuda_visible_devices", Environment("CUDA_VISIBLE_DEVICES")},
                         {"job", job}};
     WriteWhole(argument(), saved.dump());
   } else if (verb == "await") {
@@ -67,6 +74,10 @@ void Step(const json& job, const json& step) {
       exit(99);
   } else if (verb == "ignore_sigterm") {
     signal(SIGTERM, SIG_IGN);
+  } else if (verb == "catch_sigterm") {
+    signal(SIGTERM, [](int) { got_sigterm = 1; });
+  } else if (verb == "await_sigterm") {
+    if (!Eventually([] { return got_sigterm != 0; }, absl::Minutes(1))) exit(99);
   } else if (verb == "signal") {
     signal(step.at(1).get<int>(), SIG_DFL);  // Whatever a sanitizer would make of it.
     raise(step.at(1).get<int>());

@@ -105,6 +105,7 @@ TEST_F(FlagsTest, WhatIsWrongEndsWithTwo) {
   EXPECT_EQ(Parse({"--threads", "0"}), 2);
   EXPECT_EQ(Parse({"--max-jobs", "-1"}), 2);
   EXPECT_EQ(Parse({"--log-level", "loud"}), 2);
+  EXPECT_EQ(Parse({"--device", "auto:1"}), 2);
   EXPECT_EQ(Parse({"--help"}), 0);
   EXPECT_EQ(Parse({"--version"}), 0);
 }
@@ -116,6 +117,12 @@ TEST_F(FlagsTest, DeviceNamesTheWorker) {
   flags_.device = "cuda";
   EXPECT_EQ(ResolveFlags(flags_, Facts())->id, "box:cuda:0");
   EXPECT_EQ(ResolveFlags(flags_, Facts())->device, "cuda:0");
+}
+
+TEST_F(FlagsTest, DeviceMayBeLeftToTheMachine) {
+  EXPECT_EQ(Parse({"--device", "auto"}), std::nullopt);
+  EXPECT_EQ(flags_.device, kAutoDevice);
+  EXPECT_EQ(flags_.workers_on_host, 0) << "the supervisor counts them";
 }
 
 TEST_F(FlagsTest, WorkerIdsAreMadeSafe) {
@@ -132,7 +139,7 @@ TEST_F(FlagsTest, ThreadsAreSharedByTheWorkersOfAHost) {
   flags_.workers_on_host = 100;
   EXPECT_EQ(ResolveFlags(flags_, Facts())->threads, 1);
   flags_.threads = 5;
-  EXPECT_THAT(TrainerEnvironment(*ResolveFlags(flags_, Facts())),
+  EXPECT_THAT(TrainerEnvironment(*ResolveFlags(flags_, Facts()), {"", {"HALVING_DEVICE=cpu"}}),
               ElementsAre("HALVING_DEVICE=cpu", "HALVING_THREADS=5", "OMP_NUM_THREADS=5",
                           "OPENBLAS_NUM_THREADS=5"));
 }

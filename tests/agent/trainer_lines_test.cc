@@ -41,7 +41,8 @@ std::string Show(const TrainerLine& line) {
   }
   if (const auto* failed = std::get_if<FailedLine>(&line)) {
     return absl::StrCat("failed ", failed->reason, failed->retryable ? " retryable" : "",
-                        failed->unusable_checkpoint ? " unusable" : "");
+                        failed->unusable_checkpoint ? " unusable" : "",
+                        failed->out_of_memory ? " out of memory" : "");
   }
   if (const auto* log = std::get_if<LogLine>(&line)) return absl::StrCat("log ", log->text);
   return absl::StrCat("malformed ", std::get<MalformedLine>(line).why);
@@ -119,6 +120,10 @@ INSTANTIATE_TEST_SUITE_P(
         {"FailedForGood", R"({"failed":{"reason":"no"}})", "failed no"},
         {"FailedUnusable", R"({"failed":{"reason":"no","unusable_checkpoint":true}})",
          "failed no unusable"},
+        {"FailedOutOfMemory", R"({"failed":{"reason":"no","out_of_memory":true}})",
+         "failed no out of memory"},
+        {"FailedBadMemoryFlag", R"({"failed":{"reason":"x","out_of_memory":"yes"}})",
+         "malformed \"out_of_memory\" is"},
         {"FailedNoReason", R"({"failed":{}})", "failed the trainer gave no reason"},
         {"FailedText", R"({"failed":"no"})", "malformed \"failed\" is"},
         {"FailedReasonNumber", R"({"failed":{"reason":1}})", "malformed \"reason\" is `1`"},
@@ -168,6 +173,25 @@ TEST(TrainerLines, DeepNestingWhereANumberBelongsIsNoHarm) {
         absl::StrCat("{\"epoch\":1,\"error\":", deep, "}"), absl::StrCat("{\"done\":", deep, "}"),
         absl::StrCat("{\"failed\":{\"reason\":", deep, "}}")}) {
     EXPECT_THAT(Show(ParseTrainerLine(line)), HasSubstr("is a list, not "));
+  }
+}
+
+TEST(TrainerLines, ExhaustedMemoryIsKnownByItsWords) {
+  for (const char* text :
+       {"torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has",
+        "RuntimeError: CUDA error: out of memory",
+        "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "RuntimeError: [enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't "
+        "allocate memory: you tried to allocate 8 bytes. Error code 12",
+        "XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8 bytes.",
+        "terminate called after throwing an instance of 'std::bad_alloc'\n  what():  "
+        "std::bad_alloc",
+        "OSError: [Errno 12] Cannot allocate memory", "Traceback:\nMemoryError\nlast words"}) {
+    EXPECT_TRUE(SaysOutOfMemory(text)) << text;
+  }
+  for (const char* text : {"", "memory: 3 GiB allocated", "RuntimeError: shape mismatch",
+                           "Segmentation fault (core dumped)"}) {
+    EXPECT_FALSE(SaysOutOfMemory(text)) << text;
   }
 }
 

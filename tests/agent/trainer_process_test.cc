@@ -237,6 +237,7 @@ class TrainerTest : public TrainerProcessTest {
   static std::string Show(const TrainingEnd& end) {
     if (const auto* done = std::get_if<DoneLine>(&end)) return absl::StrCat("done ", done->error);
     if (const auto* failed = std::get_if<TrainingFailed>(&end)) {
+      if (failed->failed.out_of_memory) return absl::StrCat("no memory: ", failed->failed.reason);
       return absl::StrCat(failed->crashed            ? "crashed: "
                           : failed->failed.retryable ? "failed: "
                                                      : "failed for good: ",
@@ -247,7 +248,7 @@ class TrainerTest : public TrainerProcessTest {
 
   std::string Run(Trainer* trainer, int64_t from = 0, int64_t to = 4) {
     const TrainingJob job = {.name = "job", .line = "{}", .from_epoch = from, .to_epoch = to};
-    return Show(trainer->Run(job, &heard_, {}));
+    return Show(trainer->Run(job, &heard_, drop_, leave_));
   }
 
   std::string RunLines(const std::string& lines, int64_t from = 0, int64_t to = 4) {
@@ -257,6 +258,8 @@ class TrainerTest : public TrainerProcessTest {
   }
 
   Heard heard_;
+  WakeEvent drop_;
+  WakeEvent leave_;
 };
 
 TEST_F(TrainerTest, HearsPointsAndCheckpointsUntilDone) {
@@ -294,6 +297,19 @@ TEST_F(TrainerTest, ExitWithoutDoneIsACrash) {
   Trainer trainer = Make("echo out of memory >&2; exit 0");
   EXPECT_THAT(Run(&trainer), AllOf(HasSubstr("crashed: the trainer exited with status 0"),
                                    HasSubstr("out of memory")));
+}
+
+TEST_F(TrainerTest, DeathForWantOfMemoryIsToldApart) {
+  Trainer trainer = Make("echo torch.OutOfMemoryError: CUDA out of memory. >&2; exit 1");
+  EXPECT_THAT(Run(&trainer), HasSubstr("no memory: the trainer exited with status 1"));
+}
+
+TEST_F(TrainerTest, WantOfMemoryInAnEarlierJobIsNotBlamedAgain) {
+  Trainer trainer =
+      Make(R"(read -r job; echo MemoryError >&2; echo '{"failed":{"reason":"too big"}}'; )"
+           R"(read -r job; echo '{"epoch":1,"error":1}'; exit 7)");
+  EXPECT_EQ(Run(&trainer), "failed for good: too big");
+  EXPECT_EQ(Run(&trainer), "crashed: the trainer exited with status 7");
 }
 
 TEST_F(TrainerTest, SilenceIsACrash) {

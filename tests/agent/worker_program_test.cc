@@ -80,7 +80,8 @@ TEST_F(WorkerProgramTest, LeavesAfterMaxJobsAndTellsTheTrainerItsPlace) {
   server_.Add(MakeAssignment(2));
   Start({"--trainer", FAKE_TRAINER, "--max-jobs", "1", "--device", "cuda:3", "--threads", "5"});
   EXPECT_EQ(Wait(), 0) << Stderr();
-  EXPECT_EQ(Saved().at("device"), "cuda:3");
+  EXPECT_EQ(Saved().at("device"), "cuda:0") << "of the one GPU that it sees";
+  EXPECT_EQ(Saved().at("cuda_visible_devices"), "3");
   EXPECT_EQ(Saved().at("threads"), "5");
   ASSERT_EQ(server_.final_reports().size(), 1U);
   EXPECT_FALSE(server_.final_reports()[0].has_next());

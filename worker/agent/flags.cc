@@ -22,6 +22,7 @@
 #include "common/server_address.h"
 #include "common/status.h"
 #include "common/version.h"
+#include "worker/agent/supervisor.h"
 
 namespace halving {
 namespace {
@@ -33,8 +34,10 @@ constexpr char kBuiltInTrainer[] = "halving-trainer";
 constexpr char kBuiltInObjective[] = "lenet";
 
 constexpr char kExamples[] = R"(Examples:
+  halving-worker --server 10.0.0.5:7070 --device auto
+      serves the built-in objectives on every GPU of this machine, or on its CPU if it has none
   halving-worker --server 10.0.0.5:7070 --device cuda:0
-      serves the built-in objectives on the first GPU; one worker for each GPU
+      does so on the first GPU that CUDA_VISIBLE_DEVICES allows, or else that nvidia-smi lists
   halving-worker --trainer "python3 train.py" --objectives resnet
       trains with a program of yours, which reads jobs from stdin and writes JSON lines
   HALVING_SERVER=10.0.0.5:7070 halving-worker --workers-on-host 4 --config worker.toml
@@ -42,8 +45,8 @@ constexpr char kExamples[] = R"(Examples:
 
 SIGTERM gives the running trial back and leaves; a second one ends at once.
 
-Exit codes: 0 left; 1 the server refused the worker; 2 flags, trainer or checkpoint folder; 128 + N
-ended at once by a second signal N.)";
+Exit codes: 0 left; 1 the server refused the worker; 2 flags, device, trainer or checkpoint folder;
+128 + N ended at once by a second signal N. With --device auto on several GPUs the largest of all.)";
 
 CLI::Option* AddDuration(CLI::App* app, const std::string& name, absl::Duration* duration,
                          const std::string& what) {
@@ -64,13 +67,15 @@ CLI::Option* AddDuration(CLI::App* app, const std::string& name, absl::Duration*
 
 // "cpu", "cuda:0", or another name that a trainer knows.
 std::string CheckDevice(const std::string& device) {
+  if (device == kAutoDevice) return "";
   const size_t colon = device.find(':');
   const std::string kind = device.substr(0, colon);
   const std::string number = colon == std::string::npos ? "0" : device.substr(colon + 1);
-  const bool is_good = !kind.empty() && !number.empty() && number.size() <= 4 &&
+  const bool is_good = !kind.empty() && kind != kAutoDevice && !number.empty() &&
+                       number.size() <= 4 &&
                        std::all_of(kind.begin(), kind.end(), absl::ascii_islower) &&
                        std::all_of(number.begin(), number.end(), absl::ascii_isdigit);
-  return is_good ? "" : "\"" + device + "\" is not a device; give cpu or cuda:N";
+  return is_good ? "" : "\"" + device + "\" is not a device; give cpu, cuda:N or auto";
 }
 
 void AddPlaceFlags(CLI::App* app, Flags* flags) {
@@ -81,7 +86,7 @@ void AddPlaceFlags(CLI::App* app, Flags* flags) {
                   "Name of this worker, one per process [<host>:<device>, or <host>:cpu:<pid>]")
       ->envname("HALVING_WORKER_ID");
   app->add_option("--device", flags->device,
-                  "cpu or cuda:N; given to the trainer as HALVING_DEVICE")
+                  "cpu; cuda:N, which the trainer finds as cuda:0; or auto, a worker for each GPU")
       ->envname("HALVING_DEVICE")
       ->check(CLI::Validator(CheckDevice, ""))
       ->capture_default_str();
@@ -93,10 +98,11 @@ void AddPlaceFlags(CLI::App* app, Flags* flags) {
                   "Threads for the trainer [the machine's cores / workers-on-host]")
       ->envname("HALVING_THREADS")
       ->check(CLI::Range(1, 4096));
-  app->add_option("--workers-on-host", flags->workers_on_host, "Workers that share this machine")
+  app->add_option("--workers-on-host", flags->workers_on_host,
+                  "Workers that share this machine [1; the GPUs with --device auto]")
       ->envname("HALVING_WORKERS_ON_HOST")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
+      ->check(CLI::Range(1, 4096));
+  app->add_flag(kSupervisedFlag, flags->is_supervised)->group("")->configurable(false);
 }
 
 void AddTrainerFlags(CLI::App* app, Flags* flags) {
@@ -205,6 +211,7 @@ absl::StatusOr<Flags> ResolveFlags(Flags flags, const HostFacts& facts) {
                                      : absl::StrCat(facts.host, ":", flags.device);
   }
   flags.id = SafeWorkerId(flags.id);
+  if (flags.workers_on_host == 0) flags.workers_on_host = 1;
   if (flags.threads == 0) flags.threads = std::max(1, facts.cores / flags.workers_on_host);
   if (flags.trainer.empty()) {
     if (flags.device != "cpu" && !absl::StartsWith(flags.device, "cuda:")) {
@@ -217,8 +224,8 @@ absl::StatusOr<Flags> ResolveFlags(Flags flags, const HostFacts& facts) {
   return flags;
 }
 
-std::vector<std::string> TrainerEnvironment(const Flags& flags) {
-  std::vector<std::string> environment = {absl::StrCat("HALVING_DEVICE=", flags.device)};
+std::vector<std::string> TrainerEnvironment(const Flags& flags, const TrainerDevice& device) {
+  std::vector<std::string> environment = device.environment;
   for (const char* name : {"HALVING_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) {
     environment.push_back(absl::StrCat(name, "=", flags.threads));
   }

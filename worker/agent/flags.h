@@ -10,23 +10,28 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "worker/agent/gpus.h"
 
 namespace halving {
+
+// As many workers as there are GPUs, or one on the CPU.
+inline constexpr char kAutoDevice[] = "auto";
 
 // As given; empty or zero where a default depends on the machine.
 struct Flags {
   std::string server = "127.0.0.1:7070";
   std::string id;
-  std::string device = "cpu";
+  std::string device = "cpu";  // "auto" until the GPUs were counted.
   std::string trainer;
   std::vector<std::string> objectives;
   std::string checkpoint_dir = "./halving-checkpoints";
   int threads = 0;
-  int workers_on_host = 1;
+  int workers_on_host = 0;
   absl::Duration trainer_timeout = absl::Minutes(30);
   absl::Duration grace = absl::Seconds(25);
   int64_t max_jobs = 0;
   std::string log_level = "info";
+  bool is_supervised = false;  // See supervisor.h.
 };
 
 // What the defaults depend on.
@@ -42,11 +47,12 @@ struct HostFacts {
 // Parses argv. A value: end with this exit status, all is printed (--help, --version, an error).
 std::optional<int> ParseFlags(int argc, const char* const* argv, Flags* flags);
 
-// Fills in the defaults. FAILED_PRECONDITION when there is no trainer to run.
+// Fills in the defaults; the device is no longer "auto". FAILED_PRECONDITION when there is no
+// trainer to run.
 absl::StatusOr<Flags> ResolveFlags(Flags flags, const HostFacts& facts);
 
 // What the trainer finds in its environment, as "NAME=value". `flags` are resolved.
-std::vector<std::string> TrainerEnvironment(const Flags& flags);
+std::vector<std::string> TrainerEnvironment(const Flags& flags, const TrainerDevice& device);
 
 // `id` with every character but [A-Za-z0-9_.:-] made a dash, at most 128 of them, at least one.
 std::string SafeWorkerId(absl::string_view id);

@@ -79,13 +79,12 @@ JobResult Job::Run() {
 
 JobResult Job::Train(const std::string& checkpoint_in) {
   heartbeat_.emplace(worker_.client, assignment_);
-  const WakeEvent* const wakes[] = {&heartbeat_->lost(), &worker_.leave->event()};
   TrainingEnd end =
       worker_.trainer->Run({.name = name_,
                             .line = MakeJobLine(assignment_, checkpoint_in, temporary_),
                             .from_epoch = assignment_.from_epoch(),
                             .to_epoch = assignment_.to_epoch()},
-                           this, wakes);
+                           this, heartbeat_->lost(), worker_.leave->event());
   heartbeat_->Stop();  // No report of progress may race the final one.
   worker_.checkpoints->RemoveTemporary(temporary_);
   JobResult result = End(std::move(end));

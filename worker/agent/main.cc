@@ -7,16 +7,23 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/status.h"
 #include "spdlog/spdlog.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/checkpoint_dir.h"
 #include "worker/agent/flags.h"
+#include "worker/agent/gpus.h"
 #include "worker/agent/patience.h"
 #include "worker/agent/server_client.h"
 #include "worker/agent/signal_watcher.h"
+#include "worker/agent/supervisor.h"
 #include "worker/agent/trainer.h"
 #include "worker/agent/trainer_guard.h"
 
@@ -24,11 +31,11 @@ namespace halving {
 namespace {
 
 constexpr int kRefused = 1;   // By the server.
-constexpr int kUnusable = 2;  // Flags, trainer or checkpoint folder.
-// Of a trainer; less when the worker itself has less, since it reports after that.
+constexpr int kUnusable = 2;  // Flags, device, trainer or checkpoint folder.
+// Of a trainer whose work is dropped; less when the worker itself has less.
 constexpr absl::Duration kStopGrace = absl::Seconds(5);
 
-int Serve(const Flags& flags, const HostFacts& facts, Leave* leave) {
+int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& device, Leave* leave) {
   absl::StatusOr<std::unique_ptr<CheckpointDir>> checkpoints =
       CheckpointDir::Open(flags.checkpoint_dir);
   if (!checkpoints.ok()) {
@@ -37,25 +44,75 @@ int Serve(const Flags& flags, const HostFacts& facts, Leave* leave) {
   }
   Trainer trainer({.process = {.guard = facts.program,
                                .command = flags.trainer,
-                               .environment = TrainerEnvironment(flags)},
+                               .environment = TrainerEnvironment(flags, device)},
                    .silence_limit = flags.trainer_timeout,
-                   .stop_grace = std::min(kStopGrace, flags.grace / 2)});
+                   .stop_grace = std::min(kStopGrace, flags.grace / 2),
+                   .leave_grace = flags.grace / 2});
   ServerClient client(flags.server);
   Agent agent({.worker_id = flags.id,
                .host = facts.host,
-               .device = flags.device,
+               .device = device.shown,
                .objectives = flags.objectives,
                .grace = flags.grace,
                .max_jobs = flags.max_jobs},
               &client, &trainer, checkpoints->get(), leave);
   spdlog::info("worker {} on {} with {} threads, server {}, checkpoints in {}", flags.id,
-               flags.device, flags.threads, flags.server, (*checkpoints)->path());
+               device.shown, flags.threads, flags.server, (*checkpoints)->path());
   if (const absl::Status s = agent.Run(); !s.ok()) {
     spdlog::error("{}", std::string(s.message()));
     return kRefused;
   }
   spdlog::info("worker {} has left", flags.id);
   return 0;
+}
+
+int Unusable(const absl::Status& why) {
+  std::cerr << "halving-worker: " << why.message() << "\n";
+  return kUnusable;
+}
+
+// One worker on `flags`, whose device is known.
+int ServeOne(const Flags& given, const HostFacts& facts, const VisibleGpus& gpus) {
+  const absl::StatusOr<Flags> flags = ResolveFlags(given, facts);
+  if (!flags.ok()) return Unusable(flags.status());
+  const absl::StatusOr<TrainerDevice> device = ChooseDevice(flags->device, gpus);
+  if (!device.ok()) return Unusable(device.status());
+  Leave leave;
+  const SignalWatcher watcher(&leave);  // Before gRPC and the rest start their threads.
+  absl::StatusOr<std::unique_ptr<SupervisorWatch>> supervisor;
+  if (given.is_supervised) {
+    supervisor = SupervisorWatch::Start(&leave);
+    if (!supervisor.ok()) return Unusable(supervisor.status());
+  }
+  return Serve(*flags, facts, *device, &leave);
+}
+
+// A worker for each GPU, as processes of their own.
+int ServeAll(const Flags& given, const HostFacts& facts, size_t gpus,
+             std::vector<std::string> arguments) {
+  arguments[0] = facts.program;  // Whatever we were called, and wherever.
+  Supervisor::Options options;
+  for (size_t i = 0; i < gpus; ++i) {
+    const std::string device = absl::StrCat("cuda:", i);
+    options.programs.push_back({device, SupervisedArguments(arguments, device, given.id,
+                                                            given.workers_on_host > 0, gpus)});
+  }
+  return Supervisor(std::move(options)).Run();
+}
+
+int ServeAuto(Flags given, const HostFacts& facts, std::vector<std::string> arguments) {
+  const VisibleGpus visible = VisibleGpus::Read();
+  const absl::Status& why = visible.nvidia_smi;
+  if (why.ok() && visible.gpus.size() > 1) {
+    return ServeAll(given, facts, visible.gpus.size(), std::move(arguments));
+  }
+  if (absl::IsNotFound(why))
+    spdlog::info("--device auto: no GPU, since {}", std::string(why.message()));
+  if (!why.ok() && !absl::IsNotFound(why)) {
+    spdlog::warn("--device auto: training on the CPU, since {}", std::string(why.message()));
+  }
+  given.device = why.ok() && !visible.gpus.empty() ? "cuda:0" : "cpu";
+  return ServeOne(given, facts, visible);
 }
 
 int Main(int argc, char** argv) {
@@ -66,17 +123,12 @@ int Main(int argc, char** argv) {
   }
   signal(SIGPIPE, SIG_IGN);  // A trainer that is gone is told by write(), not by a signal.
   signal(SIGCHLD, SIG_DFL);  // Ignored, it would take our child's exit status away.
-  const absl::Status log = InitLog(given.log_level);
+  if (const absl::Status log = InitLog(given.log_level); !log.ok()) return Unusable(log);
   const absl::StatusOr<HostFacts> facts = HostFacts::Read();
-  const absl::StatusOr<Flags> flags =
-      facts.ok() ? ResolveFlags(given, *facts) : absl::StatusOr<Flags>(facts.status());
-  if (!log.ok() || !flags.ok()) {
-    std::cerr << "halving-worker: " << (log.ok() ? flags.status() : log).message() << "\n";
-    return kUnusable;
-  }
-  Leave leave;
-  const SignalWatcher watcher(&leave);  // Before gRPC and the rest start their threads.
-  return Serve(*flags, *facts, &leave);
+  if (!facts.ok()) return Unusable(facts.status());
+  if (given.device == kAutoDevice) return ServeAuto(given, *facts, {argv, argv + argc});
+  const bool is_cuda = absl::StartsWith(given.device, "cuda");
+  return ServeOne(given, *facts, is_cuda ? VisibleGpus::Read() : VisibleGpus());
 }
 
 }  // namespace

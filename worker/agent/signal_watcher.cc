@@ -14,14 +14,14 @@
 namespace halving {
 namespace {
 
-// Whoever started us, such as nohup, may have set a signal aside; blocked, it would come all the
-// same.
 bool IsIgnored(int number) {
   struct sigaction action = {};
   return sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-sigset_t WatchedSignals() {
+}  // namespace
+
+sigset_t LeaveSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
@@ -30,10 +30,8 @@ sigset_t WatchedSignals() {
   return signals;
 }
 
-}  // namespace
-
 SignalWatcher::SignalWatcher(Leave* leave) : leave_(leave) {
-  const sigset_t signals = WatchedSignals();
+  const sigset_t signals = LeaveSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal_fd_.Reset(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   HV_CHECK(signal_fd_.get() >= 0) << "signalfd: " << std::strerror(errno);

@@ -12,6 +12,10 @@
 
 namespace halving {
 
+// SIGTERM, SIGINT and SIGHUP, but for those that whoever started us, such as nohup, has set to be
+// ignored: blocked, they would come all the same.
+sigset_t LeaveSignals();
+
 // SignalWatcher blocks the signals and reads them on a thread of its own, so that no code runs in
 // a handler. The first one requests `leave`; the second one ends the process at once (the trainer
 // goes with it). A signal that was ignored, as SIGHUP under nohup, stays so.

@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/variant.h"
+#include "common/clock.h"
 #include "spdlog/spdlog.h"
 #include "worker/agent/text.h"
 
@@ -56,13 +57,15 @@ absl::Status Trainer::Prepare(const TrainingJob& job) {
   return absl::OkStatus();
 }
 
-TrainingEnd Trainer::Run(const TrainingJob& job, TrainingObserver* observer,
-                         absl::Span<const WakeEvent* const> wakes) {
+TrainingEnd Trainer::Run(const TrainingJob& job, TrainingObserver* observer, const WakeEvent& drop,
+                         const WakeEvent& leave) {
+  if (drop.IsSet() || leave.IsSet()) return TrainingInterrupted();
   if (const absl::Status s = Prepare(job); !s.ok()) {
     return Crash(absl::StrCat("the trainer could not be started: ", s.message()));
   }
   Said said;
   said.epoch = said.checkpoint = job.from_epoch;
+  const WakeEvent* const wakes[] = {&drop, &leave};
   for (;;) {
     const TrainerEvent event = process_->Next(options_.silence_limit, wakes);
     std::optional<TrainingEnd> end;
@@ -70,60 +73,70 @@ TrainingEnd Trainer::Run(const TrainingJob& job, TrainingObserver* observer,
       end = OnLine(job, *output, &said, observer);
     } else if (const auto* exit = std::get_if<TrainerExit>(&event); exit != nullptr) {
       end = OnExit(job, *exit, said);
-    } else if (std::holds_alternative<TrainerWoken>(event)) {
-      process_->Stop(options_.stop_grace);
-      process_.reset();
+    } else if (std::holds_alternative<TrainerSilent>(event)) {
+      end = OnSilence();
+    } else if (drop.IsSet()) {
+      StopProcess(options_.stop_grace);
       return TrainingInterrupted();
     } else {
-      process_->Stop(options_.stop_grace);
-      end = Crash(WithStderr(absl::StrCat("the trainer printed nothing for ",
-                                          absl::FormatDuration(options_.silence_limit),
-                                          " (--trainer-timeout) and was stopped"),
-                             *process_));
-      process_.reset();
+      end = FinishLeaving(job, &said, observer, drop);
     }
     if (end.has_value()) return *std::move(end);
   }
 }
 
-std::optional<TrainingEnd> Trainer::OnLine(const TrainingJob& job, const OutputLine& output,
-                                           Said* said, TrainingObserver* observer) {
+TrainerLine Trainer::Read(const TrainingJob& job, const OutputLine& output,
+                          const Said& said) const {
   if (output.too_long) {
-    return FailAndStop(
-        absl::StrCat("the trainer printed a line of more than ", options_.process.max_line_bytes,
-                     " bytes, which begins with ", Quoted(output.text)),
-        /*retryable=*/false);
+    return MalformedLine{absl::StrCat("the trainer printed a line of more than ",
+                                      options_.process.max_line_bytes, " bytes, which begins with ",
+                                      Quoted(output.text))};
   }
   TrainerLine line = ParseTrainerLine(output.text);
-  if (IsLog(line)) {
-    spdlog::info("{}: {}", job.name, std::get<LogLine>(line).text);
-    return std::nullopt;
+  int64_t epoch = 0;
+  int64_t above = 0;
+  if (const auto* point = std::get_if<EpochLine>(&line); point != nullptr) {
+    epoch = point->epoch;
+    above = said.epoch;
+  } else if (const auto* checkpoint = std::get_if<CheckpointLine>(&line); checkpoint != nullptr) {
+    epoch = checkpoint->epoch;
+    above = said.checkpoint;
+  } else {
+    return line;
+  }
+  if (epoch > above && epoch <= job.to_epoch) return line;
+  return MalformedLine{absl::StrCat("the trainer printed ", Quoted(output.text), ": epoch ", epoch,
+                                    " is not in (", above, ", ", job.to_epoch,
+                                    "]; epochs count up from from_epoch + 1 to to_epoch")};
+}
+
+bool Trainer::Hear(const TrainingJob& job, const TrainerLine& line, Said* said,
+                   TrainingObserver* observer) {
+  if (const auto* log = std::get_if<LogLine>(&line); log != nullptr) {
+    spdlog::info("{}: {}", job.name, log->text);
+    return true;
   }
   said->anything = true;
-  const auto out_of_range = [&](int64_t epoch, int64_t above) {
-    return FailAndStop(absl::StrCat("the trainer printed ", Quoted(output.text), ": epoch ", epoch,
-                                    " is not in (", above, ", ", job.to_epoch,
-                                    "]; epochs count up from from_epoch + 1 to to_epoch"),
-                       /*retryable=*/false);
-  };
-  if (const auto* epoch = std::get_if<EpochLine>(&line); epoch != nullptr) {
-    if (epoch->epoch <= said->epoch || epoch->epoch > job.to_epoch) {
-      return out_of_range(epoch->epoch, said->epoch);
-    }
-    said->epoch = epoch->epoch;
-    observer->OnEpoch(epoch->epoch, epoch->error);
-    return std::nullopt;
+  if (const auto* point = std::get_if<EpochLine>(&line); point != nullptr) {
+    said->epoch = point->epoch;
+    observer->OnEpoch(point->epoch, point->error);
+    return true;
   }
   if (const auto* checkpoint = std::get_if<CheckpointLine>(&line); checkpoint != nullptr) {
-    if (checkpoint->epoch <= said->checkpoint || checkpoint->epoch > job.to_epoch) {
-      return out_of_range(checkpoint->epoch, said->checkpoint);
-    }
     said->checkpoint = checkpoint->epoch;
     observer->OnCheckpoint(checkpoint->epoch);
-    return std::nullopt;
+    return true;
   }
+  return false;
+}
+
+std::optional<TrainingEnd> Trainer::OnLine(const TrainingJob& job, const OutputLine& output,
+                                           Said* said, TrainingObserver* observer) {
+  TrainerLine line = Read(job, output, *said);
+  if (Hear(job, line, said, observer)) return std::nullopt;
   if (auto* malformed = std::get_if<MalformedLine>(&line); malformed != nullptr) {
-    return FailAndStop(std::move(malformed->why), /*retryable=*/false);
+    StopProcess(options_.stop_grace);
+    return TrainingFailed{.failed = {.reason = std::move(malformed->why)}};
   }
   if (auto* failed = std::get_if<FailedLine>(&line); failed != nullptr) {
     return TrainingFailed{.failed = std::move(*failed)};
@@ -134,6 +147,7 @@ std::optional<TrainingEnd> Trainer::OnLine(const TrainingJob& job, const OutputL
 std::optional<TrainingEnd> Trainer::OnExit(const TrainingJob& job, const TrainerExit& exit,
                                            const Said& said) {
   const std::string why = WithStderr(absl::StrCat("the trainer ", exit.Describe()), *process_);
+  const bool out_of_memory = SaysOutOfMemory(process_->StderrTail());
   process_.reset();
   // A program for one job only may still be on its way out when the next one is sent to it. That
   // one it never read, and nobody is to blame.
@@ -144,13 +158,50 @@ std::optional<TrainingEnd> Trainer::OnExit(const TrainingJob& job, const Trainer
     }
     return std::nullopt;
   }
-  return Crash(absl::StrCat(why));
+  return TrainingFailed{
+      .failed = {.reason = why, .retryable = true, .out_of_memory = out_of_memory},
+      .crashed = true};
 }
 
-TrainingEnd Trainer::FailAndStop(std::string reason, bool retryable) {
+TrainingEnd Trainer::OnSilence() {
   process_->Stop(options_.stop_grace);
+  TrainingEnd end = Crash(WithStderr(
+      absl::StrCat("the trainer printed nothing for ", absl::FormatDuration(options_.silence_limit),
+                   " (--trainer-timeout) and was stopped"),
+      *process_));
   process_.reset();
-  return TrainingFailed{.failed = {.reason = std::move(reason), .retryable = retryable}};
+  return end;
+}
+
+void Trainer::StopProcess(absl::Duration grace) {
+  process_->Stop(grace);
+  process_.reset();
+}
+
+TrainingEnd Trainer::FinishLeaving(const TrainingJob& job, Said* said, TrainingObserver* observer,
+                                   const WakeEvent& drop) {
+  process_->Terminate();
+  const absl::Time deadline = Clock::Real()->Now() + options_.leave_grace;
+  const WakeEvent* const wakes[] = {&drop};
+  for (;;) {
+    const std::optional<TrainerEvent> event = process_->NextUntil(deadline, wakes);
+    if (!event.has_value()) {
+      spdlog::warn("{}: the trainer did not end within {} of SIGTERM (half of --grace); killing it",
+                   job.name, absl::FormatDuration(options_.leave_grace));
+      process_->Stop(absl::ZeroDuration());  // What stands in its pipes comes next, then its exit.
+      continue;
+    }
+    const auto* output = std::get_if<OutputLine>(&*event);
+    if (output == nullptr) {  // It has ended, or the work is dropped as well.
+      StopProcess(absl::ZeroDuration());
+      return TrainingInterrupted();
+    }
+    TrainerLine line = Read(job, *output, *said);
+    if (Hear(job, line, said, observer)) continue;
+    if (auto* done = std::get_if<DoneLine>(&line); done != nullptr) return std::move(*done);
+    spdlog::warn("{}: the trainer printed {} after SIGTERM, which is no failure", job.name,
+                 Quoted(output->text));
+  }
 }
 
 void Trainer::Shutdown() {

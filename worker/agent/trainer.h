@@ -9,7 +9,6 @@
 #include <variant>
 
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "worker/agent/trainer_lines.h"
 #include "worker/agent/trainer_process.h"
 #include "worker/agent/wake_event.h"
@@ -40,7 +39,8 @@ struct TrainingFailed {
   bool crashed = false;
 };
 
-// One of the caller's events was set; the program is stopped.
+// The work was dropped, or the worker leaves and the job did not end before it had to; the program
+// is stopped.
 struct TrainingInterrupted {};
 
 using TrainingEnd = std::variant<DoneLine, TrainingFailed, TrainingInterrupted>;
@@ -53,15 +53,21 @@ class Trainer {
   struct Options {
     TrainerProcess::Options process;
     absl::Duration silence_limit;  // Without any output for this long, it is given up.
-    absl::Duration stop_grace = absl::Seconds(5);  // From SIGTERM to SIGKILL.
+    absl::Duration stop_grace = absl::Seconds(5);  // From SIGTERM to SIGKILL, of dropped work.
+    // The same when the worker leaves, for the epoch it is in and a last checkpoint.
+    absl::Duration leave_grace = absl::Seconds(5);
   };
 
   explicit Trainer(Options options) : options_(std::move(options)) {}
 
   // Runs one job to its end. Points that are out of order or out of range, and lines that cannot
   // be read, fail it, not retryable.
-  TrainingEnd Run(const TrainingJob& job, TrainingObserver* observer,
-                  absl::Span<const WakeEvent* const> wakes);
+  //
+  // Once `drop` is set the program is stopped, and what it still says thrown away. Once `leave` is
+  // set it gets SIGTERM, and is heard until it has ended or leave_grace is over: its epochs, its
+  // checkpoints and `done` count as ever, and nothing it does then is a failure.
+  TrainingEnd Run(const TrainingJob& job, TrainingObserver* observer, const WakeEvent& drop,
+                  const WakeEvent& leave);
 
   // Ends the program, if one runs: it has a second to end by itself once its input is closed.
   void Shutdown();
@@ -75,11 +81,19 @@ class Trainer {
   };
 
   absl::Status Prepare(const TrainingJob& job);
+  // What the line says; malformed too when it is too long, or its epoch is out of order or range.
+  TrainerLine Read(const TrainingJob& job, const OutputLine& output, const Said& said) const;
+  // Passes on what a job says before its end; false when the line is not of that kind.
+  static bool Hear(const TrainingJob& job, const TrainerLine& line, Said* said,
+                   TrainingObserver* observer);
   std::optional<TrainingEnd> OnLine(const TrainingJob& job, const OutputLine& output, Said* said,
                                     TrainingObserver* observer);
   std::optional<TrainingEnd> OnExit(const TrainingJob& job, const TrainerExit& exit,
                                     const Said& said);
-  TrainingEnd FailAndStop(std::string reason, bool retryable);
+  TrainingEnd OnSilence();
+  TrainingEnd FinishLeaving(const TrainingJob& job, Said* said, TrainingObserver* observer,
+                            const WakeEvent& drop);
+  void StopProcess(absl::Duration grace);
 
   const Options options_;
   std::unique_ptr<TrainerProcess> process_;  // Null: none runs.

@@ -1,6 +1,8 @@
 #include "worker/agent/trainer_lines.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <optional>
 
@@ -19,6 +21,16 @@ using nlohmann::json;
 
 constexpr const char* kKeys[] = {"epoch", "checkpoint", "done", "failed"};
 constexpr size_t kMaxReasonBytes = 8192;
+constexpr const char* kOutOfMemory[] = {"CUDA out of memory",
+                                        "CUDA error: out of memory",
+                                        "OutOfMemoryError",
+                                        "CUBLAS_STATUS_ALLOC_FAILED",
+                                        "CUDNN_STATUS_ALLOC_FAILED",
+                                        "RESOURCE_EXHAUSTED",
+                                        "can't allocate memory",
+                                        "Cannot allocate memory",
+                                        "std::bad_alloc",
+                                        "MemoryError"};
 
 // The value of a name for what is not finite, as Python, C and JavaScript print them.
 std::optional<double> NonFinite(absl::string_view name) {
@@ -159,6 +171,13 @@ absl::Status ReadReason(const json& failed, std::string* reason) {
   return absl::OkStatus();
 }
 
+absl::Status ReadFlags(const json& failed, FailedLine* line) {
+  if (absl::Status s = ReadBool(failed, "retryable", &line->retryable); !s.ok()) return s;
+  absl::Status s = ReadBool(failed, "unusable_checkpoint", &line->unusable_checkpoint);
+  if (!s.ok()) return s;
+  return ReadBool(failed, "out_of_memory", &line->out_of_memory);
+}
+
 // `object` holds the one key of ours, `key`.
 absl::Status ReadOurs(const json& object, absl::string_view key, TrainerLine* line) {
   if (key == "epoch") {
@@ -182,11 +201,7 @@ absl::Status ReadOurs(const json& object, absl::string_view key, TrainerLine* li
   } else {
     FailedLine failed;
     if (absl::Status s = ReadReason(inner, &failed.reason); !s.ok()) return s;
-    if (absl::Status s = ReadBool(inner, "retryable", &failed.retryable); !s.ok()) return s;
-    if (absl::Status s = ReadBool(inner, "unusable_checkpoint", &failed.unusable_checkpoint);
-        !s.ok()) {
-      return s;
-    }
+    if (absl::Status s = ReadFlags(inner, &failed); !s.ok()) return s;
     *line = std::move(failed);
   }
   return absl::OkStatus();
@@ -221,6 +236,11 @@ TrainerLine ParseTrainerLine(absl::string_view line) {
     return Malformed(absl::string_view(s.message()), line);
   }
   return result;
+}
+
+bool SaysOutOfMemory(absl::string_view stderr_text) {
+  return std::any_of(std::begin(kOutOfMemory), std::end(kOutOfMemory),
+                     [&](const char* words) { return absl::StrContains(stderr_text, words); });
 }
 
 }  // namespace halving

@@ -34,11 +34,12 @@ struct DoneLine {
   int64_t dropped_metrics = 0;  // Beyond kMaxMetrics, or with too long a name.
 };
 
-// {"failed":{"reason":"...","retryable":false,"unusable_checkpoint":false}}
+// {"failed":{"reason":"...","retryable":false,"unusable_checkpoint":false,"out_of_memory":false}}
 struct FailedLine {
   std::string reason;
   bool retryable = false;
   bool unusable_checkpoint = false;  // checkpoint_in cannot be read; the config is not at fault.
+  bool out_of_memory = false;        // Of the device or the host; another one may have more.
 };
 
 // Not for us: goes to the log.
@@ -57,6 +58,10 @@ using TrainerLine =
 // Reads one line, without its newline. An error may be a number, null, or NaN, Infinity and
 // -Infinity, bare (as Python prints them) or quoted. All strings that come out are valid UTF-8.
 TrainerLine ParseTrainerLine(absl::string_view line);
+
+// Whether what a program wrote to stderr before it died says that memory was exhausted, as CUDA,
+// PyTorch, JAX, Python, C++ and the C library put it.
+bool SaysOutOfMemory(absl::string_view stderr_text);
 
 }  // namespace halving
 

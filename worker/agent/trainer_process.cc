@@ -180,33 +180,48 @@ TrainerProcess::~TrainerProcess() { Stop(absl::ZeroDuration()); }
 
 void TrainerProcess::Send(absl::string_view line) {
   absl::StrAppend(&unsent_, line, "\n");
+  stderr_tail_.clear();
+  stderr_tail_bytes_ = 0;
   last_life_ = Now();
+}
+
+std::optional<TrainerEvent> TrainerProcess::Ready() {
+  if (std::optional<OutputLine> line = stdout_lines_.Next()) return *std::move(line);
+  if (exit_.has_value()) return *exit_;
+  return std::nullopt;
 }
 
 TrainerEvent TrainerProcess::Next(absl::Duration silence_limit,
                                   absl::Span<const WakeEvent* const> wakes) {
   for (;;) {
-    if (std::optional<OutputLine> line = stdout_lines_.Next()) return *std::move(line);
-    if (exit_.has_value()) return *exit_;
+    // Anything printed meanwhile moves the end.
+    const absl::Time end = last_life_ + silence_limit;
+    if (std::optional<TrainerEvent> event = NextUntil(end, wakes)) return *std::move(event);
+    if (last_life_ + silence_limit <= Now()) return TrainerSilent();
+  }
+}
+
+std::optional<TrainerEvent> TrainerProcess::NextUntil(absl::Time deadline,
+                                                      absl::Span<const WakeEvent* const> wakes) {
+  for (;;) {
+    if (std::optional<TrainerEvent> event = Ready()) return event;
     for (const WakeEvent* wake : wakes) {
       if (wake->IsSet()) return TrainerWoken();
     }
-    const absl::Duration left = last_life_ + silence_limit - Now();
-    if (left <= absl::ZeroDuration()) return TrainerSilent();
+    const absl::Duration left = deadline - Now();
+    if (left <= absl::ZeroDuration()) return std::nullopt;
     PollOnce(left, wakes);
   }
 }
 
 std::optional<TrainerEvent> TrainerProcess::Poll() {
   if (!exit_.has_value()) PollOnce(absl::ZeroDuration(), {});
-  if (std::optional<OutputLine> line = stdout_lines_.Next()) return *std::move(line);
-  if (exit_.has_value()) return *exit_;
-  return std::nullopt;
+  return Ready();
 }
 
 void TrainerProcess::PollOnce(absl::Duration timeout, absl::Span<const WakeEvent* const> wakes) {
   const int writing = unsent_.empty() ? -1 : stdin_.get();
-  std::vector<pollfd> fds = {{lifeline_.get(), POLLIN, 0},
+  std::vector<pollfd> fds = {{shell_ended_ ? -1 : lifeline_.get(), POLLIN, 0},
                              {stdout_.get(), POLLIN, 0},
                              {stderr_.get(), POLLIN, 0},
                              {writing, POLLOUT, 0}};
@@ -215,7 +230,9 @@ void TrainerProcess::PollOnce(absl::Duration timeout, absl::Span<const WakeEvent
   if (fds[1].revents != 0) ReadStdout();
   if (fds[2].revents != 0) ReadStderr();
   if (fds[3].revents != 0) WriteStdin();
-  if (fds[0].revents != 0) OnExit();
+  if (fds[0].revents != 0) shell_ended_ = true;
+  const bool is_silent_for_good = stdout_.get() < 0 && stderr_.get() < 0;
+  if (shell_ended_ && (!terminated_ || is_silent_for_good)) OnExit();
 }
 
 void TrainerProcess::WriteStdin() {
@@ -299,18 +316,23 @@ void TrainerProcess::OnExit() {
 void TrainerProcess::AwaitGroup(absl::Time deadline) {
   // The shell may be gone while the program under it still writes its last words: the group is
   // there as long as somebody holds its pipes.
-  bool shell_ended = false;
-  while (Now() < deadline && !(shell_ended && stdout_.get() < 0 && stderr_.get() < 0)) {
-    pollfd fds[] = {{shell_ended ? -1 : lifeline_.get(), POLLIN, 0},
+  while (Now() < deadline && !(shell_ended_ && stdout_.get() < 0 && stderr_.get() < 0)) {
+    pollfd fds[] = {{shell_ended_ ? -1 : lifeline_.get(), POLLIN, 0},
                     {stdout_.get(), POLLIN, 0},
                     {stderr_.get(), POLLIN, 0}};
     if (PollFor(absl::MakeSpan(fds), deadline - Now()) == 0) return;
-    if (fds[0].revents != 0) shell_ended = true;
+    if (fds[0].revents != 0) shell_ended_ = true;
     if (fds[1].revents != 0) ReadStdout();
     if (fds[2].revents != 0) ReadStderr();
     while (stdout_lines_.Next().has_value()) {
     }
   }
+}
+
+void TrainerProcess::Terminate() {
+  if (exit_.has_value()) return;
+  terminated_ = true;
+  kill(-pid_, SIGTERM);
 }
 
 void TrainerProcess::Stop(absl::Duration grace) {

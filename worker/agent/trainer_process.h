@@ -61,29 +61,42 @@ class TrainerProcess {
   TrainerProcess& operator=(const TrainerProcess&) = delete;
 
   // Queues a line for the trainer's standard input; Next() does the writing, since a trainer that
-  // prints before it reads would otherwise block both.
+  // prints before it reads would otherwise block both. A new StderrTail() begins: what was said
+  // about earlier work explains nothing that comes after.
   void Send(absl::string_view line);
 
   // Waits for what comes first. Lines that were read come before all else. TrainerSilent when
   // neither stdout nor stderr brought anything for `silence_limit`, nor a line was sent to it.
   TrainerEvent Next(absl::Duration silence_limit, absl::Span<const WakeEvent* const> wakes);
 
+  // As Next(), but gives up at `deadline`, however much it prints until then: empty.
+  std::optional<TrainerEvent> NextUntil(absl::Time deadline,
+                                        absl::Span<const WakeEvent* const> wakes);
+
   // What stands in the pipe now, without waiting; empty when nothing does.
   std::optional<TrainerEvent> Poll();
 
-  // Ends the group: SIGTERM, and after `grace` SIGKILL for what is left of it. Its output is
-  // thrown away.
+  // Sends SIGTERM to the group and returns: the program may still say something. TrainerExit then
+  // comes only when nobody holds its output any more, since the shell dies of the signal at once
+  // while the program below it takes its time. The caller bounds that by NextUntil() and Stop().
+  void Terminate();
+
+  // Ends the group: SIGTERM, and after `grace` SIGKILL for what is left of it. What it
+  // prints in that time is thrown away. Without a grace nothing is: what stands in the pipes comes
+  // from Next(), before TrainerExit.
   void Stop(absl::Duration grace);
 
   // Closes its standard input, upon which a trainer should end, and after `close_grace` stops it.
   void CloseAndStop(absl::Duration close_grace, absl::Duration stop_grace);
 
-  // The last lines it wrote to stderr: 50 at most, 8 KiB at most, valid UTF-8.
+  // The last lines it wrote to stderr since Send(): 50 at most, 8 KiB at most, valid UTF-8.
   std::string StderrTail() const;
 
  private:
   TrainerProcess(size_t max_line_bytes, pid_t pid);
 
+  // A line or the exit that was read already.
+  std::optional<TrainerEvent> Ready();
   void PollOnce(absl::Duration timeout, absl::Span<const WakeEvent* const> wakes);
   void WriteStdin();
   void ReadStdout();
@@ -103,6 +116,8 @@ class TrainerProcess {
   std::deque<std::string> stderr_tail_;
   size_t stderr_tail_bytes_ = 0;
   absl::Time last_life_;
+  bool terminated_ = false;   // By Terminate().
+  bool shell_ended_ = false;  // The group may live on.
   std::optional<TrainerExit> exit_;
 };
 
