@@ -19,6 +19,7 @@
 #include "tests/agent/fake_server.h"
 #include "tests/agent/test_util.h"
 #include "worker/agent/agent.h"
+#include "worker/agent/checkpoint_client.h"
 #include "worker/agent/checkpoint_dir.h"
 #include "worker/agent/patience.h"
 #include "worker/agent/server_client.h"
@@ -46,6 +47,7 @@ class AgentTest : public testing::Test {
         return;
       }
       ServerClient client(server_.address());
+      CheckpointClient transfers(server_.address());
       Trainer program({.process = {.guard = HALVING_WORKER, .command = trainer},
                        .silence_limit = kTestTimeout,
                        .stop_grace = absl::Seconds(1)});
@@ -54,7 +56,7 @@ class AgentTest : public testing::Test {
                    .device = "cpu",
                    .objectives = {"fake"},
                    .grace = grace},
-                  &client, &program, checkpoints->get(), &leave_);
+                  &client, &program, checkpoints->get(), &transfers, &leave_);
       result_ = agent.Run();
     });
   }
@@ -85,6 +87,22 @@ class AgentTest : public testing::Test {
   }
 
   std::string checkpoint_dir() const { return temp_.File("ckpt"); }
+
+  // What the server has under that id.
+  std::string Stored(const std::string& id) {
+    const auto stored = server_.checkpoints().stored();
+    const auto found = stored.find(id);
+    return found == stored.end() ? "nothing under " + id : found->second.content;
+  }
+  // An assignment that goes on from a checkpoint of the server's.
+  v1::Assignment MakePromoted(int64_t trial_id, int64_t from, int64_t to, const std::string& id) {
+    v1::Assignment assignment = MakeAssignment(trial_id);
+    assignment.set_lease_id(absl::StrCat("lease-", trial_id, "-", to));
+    assignment.set_from_epoch(from);
+    assignment.set_to_epoch(to);
+    assignment.set_checkpoint_id(id);
+    return assignment;
+  }
 
   // Names in the checkpoint folder that are not hidden.
   std::set<std::string> Checkpoints() const {

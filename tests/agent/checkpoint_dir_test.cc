@@ -9,14 +9,12 @@
 #include <set>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/agent/test_util.h"
 
 namespace halving {
 namespace {
 
-using testing::ContainsRegex;
 using testing::HasSubstr;
 
 class CheckpointDirTest : public testing::Test {
@@ -38,45 +36,52 @@ class CheckpointDirTest : public testing::Test {
   TempDir temp_;
 };
 
-TEST_F(CheckpointDirTest, PublishedFileIsFoundByItsId) {
+TEST_F(CheckpointDirTest, WhatATrainerWroteBecomesACopyOfWhatTheServerHas) {
   const auto dir = Open();
   const std::string temporary = dir->NewTemporary();
   WriteFile(temporary, "weights");
-  const absl::StatusOr<std::string> id = dir->Publish(temporary, "lenet", 7, 4);
-  ASSERT_TRUE(id.ok()) << id.status();
-  EXPECT_THAT(*id, ContainsRegex("^lenet\\.7\\.4\\.[0-9a-f]+\\.ckpt$"));
-  const absl::StatusOr<std::string> path = dir->Find(*id);
+  const absl::StatusOr<std::string> taken = dir->TakeAway(temporary);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_FALSE(std::filesystem::exists(temporary)) << "or a trainer could overwrite it";
+  EXPECT_TRUE(dir->Copies().empty()) << "the server does not have it yet";
+  dir->Keep(*taken, "1.2.3.4.feed");
+  const absl::StatusOr<std::string> path = dir->Find("1.2.3.4.feed");
   ASSERT_TRUE(path.ok()) << path.status();
   EXPECT_TRUE(std::filesystem::path(*path).is_absolute());
   EXPECT_EQ(ReadFile(*path), "weights");
-  EXPECT_FALSE(std::filesystem::exists(temporary)) << "or a trainer could overwrite it";
-  dir->Remove(*id);
-  EXPECT_TRUE(absl::IsNotFound(dir->Find(*id).status()));
+  EXPECT_THAT(dir->Copies(), testing::ElementsAre("1.2.3.4.feed"));
+  dir->RemoveCopy("1.2.3.4.feed");
+  EXPECT_TRUE(absl::IsNotFound(dir->Find("1.2.3.4.feed").status()));
 }
 
-TEST_F(CheckpointDirTest, NothingToPublish) {
+TEST_F(CheckpointDirTest, NothingToTakeAway) {
   const auto dir = Open();
-  EXPECT_TRUE(absl::IsNotFound(dir->Publish(dir->NewTemporary(), "lenet", 7, 4).status()));
+  EXPECT_TRUE(absl::IsNotFound(dir->TakeAway(dir->NewTemporary()).status()));
 }
 
-TEST_F(CheckpointDirTest, TwoOfOneEpochDiffer) {
+TEST_F(CheckpointDirTest, AnIdThatIsAPathIsNoNameForACopy) {
   const auto dir = Open();
-  std::set<std::string> ids;
-  for (int i = 0; i < 2; ++i) {
-    const std::string temporary = dir->NewTemporary();
-    WriteFile(temporary, "x");
-    ids.insert(*dir->Publish(temporary, "lenet", 7, 4));
-  }
-  EXPECT_EQ(ids.size(), 2U);
+  const std::string file = dir->NewTemporary();
+  WriteFile(file, "x");
+  dir->Keep(file, "../outside");
+  EXPECT_FALSE(std::filesystem::exists(temp_.File("outside")));
+  EXPECT_FALSE(std::filesystem::exists(file));
 }
 
-TEST_F(CheckpointDirTest, StudyNameCannotLeaveTheFolder) {
+TEST_F(CheckpointDirTest, InTheServersOwnFolderTheCheckpointsAreTheServers) {
   const auto dir = Open();
-  const std::string temporary = dir->NewTemporary();
-  WriteFile(temporary, "x");
-  const absl::StatusOr<std::string> id = dir->Publish(temporary, "../../etc", 1, 1);
-  ASSERT_TRUE(id.ok()) << id.status();
-  EXPECT_TRUE(absl::StartsWith(*id, "______etc.1.1.")) << *id;
+  EXPECT_FALSE(dir->IsServers());
+  WriteFile(temp_.File("ckpt/.halving-server"), "its mark");
+  WriteFile(temp_.File("ckpt/1.2.3.4.feed"), "the server's");
+  EXPECT_TRUE(dir->IsServers());
+  EXPECT_TRUE(dir->Copies().empty());
+  dir->RemoveCopy("1.2.3.4.feed");
+  EXPECT_TRUE(dir->Find("1.2.3.4.feed").ok());
+  const std::string file = dir->NewTemporary();
+  WriteFile(file, "the same bytes");
+  dir->Keep(file, "1.2.3.4.feed");
+  EXPECT_EQ(ReadFile(temp_.File("ckpt/1.2.3.4.feed")), "the server's");
+  EXPECT_FALSE(std::filesystem::exists(file));
 }
 
 TEST_F(CheckpointDirTest, IdsAreOnlyPlainNames) {
@@ -84,23 +89,11 @@ TEST_F(CheckpointDirTest, IdsAreOnlyPlainNames) {
   WriteFile(temp_.File("outside"), "secret");
   for (const std::string id : {"", ".", "..", "../outside", "/etc/passwd", "a/b", ".hidden"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(dir->Find(id).status())) << id;
-    dir->Remove(id);
+    dir->RemoveCopy(id);
   }
   EXPECT_EQ(ReadFile(temp_.File("outside")), "secret");
   std::filesystem::create_directory(temp_.File("ckpt/folder"));
   EXPECT_TRUE(absl::IsNotFound(dir->Find("folder").status()));
-}
-
-TEST_F(CheckpointDirTest, RelabelMovesTheFile) {
-  const auto dir = Open();
-  const std::string temporary = dir->NewTemporary();
-  WriteFile(temporary, "x");
-  const std::string first = *dir->Publish(temporary, "lenet", 7, 3);
-  const absl::StatusOr<std::string> second = dir->Relabel(first, "lenet", 7, 4);
-  ASSERT_TRUE(second.ok()) << second.status();
-  EXPECT_TRUE(absl::StartsWith(*second, "lenet.7.4."));
-  EXPECT_TRUE(dir->Find(*second).ok());
-  EXPECT_FALSE(dir->Find(first).ok());
 }
 
 TEST_F(CheckpointDirTest, FilesOfTheDeadGoThoseOfTheLivingStay) {
@@ -128,10 +121,9 @@ TEST_F(CheckpointDirTest, LeavesNothingButCheckpoints) {
     WriteFile(dir->NewTemporary(), "x");
     const std::string temporary = dir->NewTemporary();
     WriteFile(temporary, "x");
-    ASSERT_TRUE(dir->Publish(temporary, "lenet", 7, 4).ok());
+    dir->Keep(temporary, "1.2.3.4.feed");
   }
-  ASSERT_EQ(Files().size(), 1U);
-  EXPECT_TRUE(absl::StartsWith(*Files().begin(), "lenet.7.4."));
+  EXPECT_THAT(Files(), testing::ElementsAre("1.2.3.4.feed"));
 }
 
 TEST_F(CheckpointDirTest, FolderThatCannotBe) {

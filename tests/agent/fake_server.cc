@@ -5,8 +5,143 @@
 
 #include "common/check.h"
 #include "common/clock.h"
+#include "common/crypto.h"
 
 namespace halving {
+
+void FakeCheckpoints::Store(const std::string& id, const std::string& content, int64_t epoch) {
+  MutexLock lock(&mu_);
+  Stored& stored = stored_[id];
+  stored.content = content;
+  stored.header.set_checkpoint_id(id);
+  stored.header.set_epoch(epoch);
+  stored.header.set_size_bytes(static_cast<int64_t>(content.size()));
+  stored.header.set_sha256(Sha256(content));
+}
+
+void FakeCheckpoints::Damage(const std::string& id) {
+  MutexLock lock(&mu_);
+  damaged_.insert(id);
+}
+
+void FakeCheckpoints::set_on_upload(OnUpload on_upload) {
+  MutexLock lock(&mu_);
+  on_upload_ = std::move(on_upload);
+}
+
+void FakeCheckpoints::BreakOff(int after_chunks, int times) {
+  MutexLock lock(&mu_);
+  break_after_ = after_chunks;
+  breaks_left_ = times;
+}
+
+void FakeCheckpoints::Forget(const std::string& id) {
+  MutexLock lock(&mu_);
+  forgotten_.insert(id);
+}
+
+std::map<std::string, FakeCheckpoints::Stored> FakeCheckpoints::stored() const {
+  MutexLock lock(&mu_);
+  return stored_;
+}
+
+std::vector<int64_t> FakeCheckpoints::downloads() const {
+  MutexLock lock(&mu_);
+  return downloads_;
+}
+
+std::vector<int64_t> FakeCheckpoints::uploads() const {
+  MutexLock lock(&mu_);
+  return uploads_;
+}
+
+bool FakeCheckpoints::BreaksAt(int chunk) {
+  if (breaks_left_ == 0 || chunk < break_after_) return false;
+  --breaks_left_;
+  return true;
+}
+
+grpc::Status FakeCheckpoints::Upload(grpc::ServerContext* /*context*/,
+                                     grpc::ServerReader<v1::UploadRequest>* reader,
+                                     v1::UploadResponse* response) {
+  v1::UploadRequest request;
+  if (!reader->Read(&request)) return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "empty");
+  const v1::CheckpointHeader header = request.header();
+  OnUpload on_upload;
+  int nth = 0;
+  {
+    MutexLock lock(&mu_);
+    nth = static_cast<int>(uploads_.size());
+    uploads_.push_back(header.offset());
+    parts_[header.sha256()].resize(static_cast<size_t>(header.offset()));
+    on_upload = on_upload_;
+  }
+  if (on_upload != nullptr) {
+    const grpc::Status status = on_upload(header, nth);
+    if (!status.ok()) return status;
+  }
+  for (int chunk = 1; reader->Read(&request); ++chunk) {
+    MutexLock lock(&mu_);
+    parts_[header.sha256()] += request.chunk();
+    if (BreaksAt(chunk)) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "cut off");
+  }
+  std::string content;
+  {
+    MutexLock lock(&mu_);
+    content = parts_[header.sha256()];
+    response->set_checkpoint_id(absl::StrCat("ckpt-", header.epoch(), "-", stored_.size()));
+  }
+  if (Sha256(content) != header.sha256()) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "other bytes");
+  }
+  Store(response->checkpoint_id(), content, header.epoch());
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeCheckpoints::GetUploadOffset(grpc::ServerContext* /*context*/,
+                                              const v1::GetUploadOffsetRequest* request,
+                                              v1::GetUploadOffsetResponse* response) {
+  MutexLock lock(&mu_);
+  response->set_offset(static_cast<int64_t>(parts_[request->sha256()].size()));
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeCheckpoints::Download(grpc::ServerContext* /*context*/,
+                                       const v1::DownloadRequest* request,
+                                       grpc::ServerWriter<v1::DownloadResponse>* writer) {
+  Stored stored;
+  {
+    MutexLock lock(&mu_);
+    const auto found = stored_.find(request->checkpoint_id());
+    if (found == stored_.end()) return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such one");
+    stored = found->second;
+    if (!request->header_only()) downloads_.push_back(request->offset());
+    if (damaged_.count(request->checkpoint_id()) > 0) stored.content[0] ^= 1;
+  }
+  v1::DownloadResponse response;
+  *response.mutable_header() = stored.header;
+  writer->Write(response);
+  if (request->header_only()) return grpc::Status::OK;
+  constexpr size_t kChunk = 1 << 20;
+  int chunk = 0;
+  for (auto at = static_cast<size_t>(request->offset()); at < stored.content.size(); at += kChunk) {
+    response.set_chunk(stored.content.substr(at, kChunk));
+    writer->Write(response);
+    MutexLock lock(&mu_);
+    if (BreaksAt(++chunk)) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "cut off");
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeCheckpoints::FindUnneeded(grpc::ServerContext* /*context*/,
+                                           const v1::FindUnneededRequest* request,
+                                           v1::FindUnneededResponse* response) {
+  MutexLock lock(&mu_);
+  for (const std::string& id : request->checkpoint_ids()) {
+    if (forgotten_.count(id) > 0) response->add_checkpoint_ids(id);
+  }
+  return grpc::Status::OK;
+}
 
 FakeServer::FakeServer(bool started) {
   Start();
@@ -26,6 +161,7 @@ void FakeServer::Start() {
   builder.AddListeningPort(absl::StrCat("127.0.0.1:", port_), grpc::InsecureServerCredentials(),
                            &bound);
   builder.RegisterService(this);
+  builder.RegisterService(&checkpoints_);
   server_ = builder.BuildAndStart();
   HV_CHECK(server_ != nullptr && bound != 0) << "no port " << port_;
   port_ = bound;

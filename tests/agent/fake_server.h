@@ -1,4 +1,5 @@
-// FakeServer: a real gRPC server with just enough of WorkerService for the worker's tests.
+// FakeServer: a real gRPC server with just enough of WorkerService and CheckpointService for the
+// worker's tests.
 #ifndef HALVING_TESTS_AGENT_FAKE_SERVER_H_
 #define HALVING_TESTS_AGENT_FAKE_SERVER_H_
 
@@ -9,16 +10,67 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "halving/v1/checkpoint.grpc.pb.h"
 #include "halving/v1/worker.grpc.pb.h"
 #include "tests/agent/test_util.h"
 
 namespace halving {
+
+// FakeCheckpoints keeps what is uploaded in memory, under the id "ckpt-<epoch>-<n>". Thread-safe.
+class FakeCheckpoints : public v1::CheckpointService::Service {
+ public:
+  struct Stored {
+    v1::CheckpointHeader header;
+    std::string content;
+  };
+  // Called with each upload's header, before its bytes are taken. Not OK: the upload is refused.
+  using OnUpload = std::function<grpc::Status(const v1::CheckpointHeader&, int nth)>;
+
+  void Store(const std::string& id, const std::string& content, int64_t epoch);
+  // What Download() sends instead of what was stored.
+  void Damage(const std::string& id);
+  void set_on_upload(OnUpload on_upload);
+  // Uploads and downloads break off after so many chunks, as often as `times` says.
+  void BreakOff(int after_chunks, int times);
+  // These are unneeded, says FindUnneeded.
+  void Forget(const std::string& id);
+
+  std::map<std::string, Stored> stored() const;
+  // The offsets of all downloads and uploads so far, in order; header-only downloads do not count.
+  std::vector<int64_t> downloads() const;
+  std::vector<int64_t> uploads() const;
+
+ private:
+  grpc::Status Upload(grpc::ServerContext* context, grpc::ServerReader<v1::UploadRequest>* reader,
+                      v1::UploadResponse* response) override;
+  grpc::Status GetUploadOffset(grpc::ServerContext* context,
+                               const v1::GetUploadOffsetRequest* request,
+                               v1::GetUploadOffsetResponse* response) override;
+  grpc::Status Download(grpc::ServerContext* context, const v1::DownloadRequest* request,
+                        grpc::ServerWriter<v1::DownloadResponse>* writer) override;
+  grpc::Status FindUnneeded(grpc::ServerContext* context, const v1::FindUnneededRequest* request,
+                            v1::FindUnneededResponse* response) override;
+  // Whether this chunk is the last one that goes through.
+  bool BreaksAt(int chunk) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  mutable Mutex mu_;
+  std::map<std::string, Stored> stored_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::string> parts_ ABSL_GUARDED_BY(mu_);  // By SHA-256.
+  std::set<std::string> damaged_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> forgotten_ ABSL_GUARDED_BY(mu_);
+  std::vector<int64_t> downloads_ ABSL_GUARDED_BY(mu_);
+  std::vector<int64_t> uploads_ ABSL_GUARDED_BY(mu_);
+  OnUpload on_upload_ ABSL_GUARDED_BY(mu_);
+  int break_after_ ABSL_GUARDED_BY(mu_) = 0;
+  int breaks_left_ ABSL_GUARDED_BY(mu_) = 0;
+};
 
 // FakeServer hands out what it is given, in order, remembers every request, and answers reports as
 // it is told. What it remembers outlives its restarts. Thread-safe.
@@ -52,6 +104,8 @@ class FakeServer : private v1::WorkerService::Service {
   void set_on_report(OnReport on_report);
   void set_on_suggest(OnSuggest on_suggest);
 
+  FakeCheckpoints& checkpoints() { return checkpoints_; }
+
   std::vector<v1::SuggestRequest> asks() const;
   std::vector<v1::ReportRequest> reports() const;
   std::vector<v1::ReportRequest> final_reports() const;
@@ -65,6 +119,7 @@ class FakeServer : private v1::WorkerService::Service {
   bool TryAssign(const v1::SuggestRequest& request, v1::SuggestResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  FakeCheckpoints checkpoints_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 

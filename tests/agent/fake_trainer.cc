@@ -25,6 +25,7 @@
 #include <iostream>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "nlohmann/json.hpp"
@@ -91,7 +92,9 @@ void Step(const json& job, const json& step) {
 void Train(const json& job) {
   const int64_t from = job.at("from_epoch");
   const int64_t to = job.at("to_epoch");
-  if (from > 0 && ReadFile(job.at("checkpoint_in")) != absl::StrCat("epoch ", from)) {
+  // Spaces at its end make a checkpoint large.
+  const std::string state = from > 0 ? ReadFile(job.at("checkpoint_in")) : "";
+  if (from > 0 && absl::StripTrailingAsciiWhitespace(state) != absl::StrCat("epoch ", from)) {
     Print(R"({"failed":{"reason":"not a checkpoint of mine","unusable_checkpoint":true}})");
     return;
   }

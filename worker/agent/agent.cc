@@ -23,21 +23,25 @@ constexpr absl::Duration kMinAskSpacing = absl::Seconds(1);
 constexpr absl::Duration kFirstCrashPause = absl::Seconds(1);
 constexpr absl::Duration kMaxCrashPause = absl::Seconds(30);
 constexpr size_t kRandomIdBytes = 16;
+constexpr absl::Duration kLookAtCopiesEvery = absl::Seconds(10);
+constexpr absl::Duration kFindUnneededTimeout = absl::Seconds(2);
 
 }  // namespace
 
 Agent::Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
-             const Leave* leave)
+             CheckpointClient* transfers, const Leave* leave)
     : options_(std::move(options)),
       incarnation_(SecureRandomHex(kRandomIdBytes)),
       client_(client),
       trainer_(trainer),
       checkpoints_(checkpoints),
+      transfers_(transfers),
       leave_(leave) {}
 
 absl::Status Agent::Run() {
   MaybeAssignment next;
   while (next.has_value() || (!leave_->requested() && !LastJob())) {
+    RemoveUnneededCopies();
     if (!next.has_value()) {
       HV_ASSIGN_OR_RETURN(next, Ask());
       continue;
@@ -46,7 +50,10 @@ absl::Status Agent::Run() {
              .client = client_,
              .trainer = trainer_,
              .checkpoints = checkpoints_,
-             .leave = leave_},
+             .transfers = transfers_,
+             .leave = leave_,
+             .grace = options_.grace,
+             .checkpoint_interval = options_.checkpoint_interval},
             *std::exchange(next, std::nullopt));
     JobResult result = job.Run();
     ++jobs_;
@@ -117,20 +124,24 @@ Agent::MaybeAssignment Agent::Deliver(JobResult result) {
   if (!response.ok()) {
     spdlog::warn("lease {}: the report is dropped: {}", result.report->lease_id(),
                  response.status().ToString());
-    // Nobody will ever start from what it names. A lease that is not known says less: the server
-    // may have been restored from a backup, with this very result in it.
-    const std::string& checkpoint = result.report->completed().checkpoint_id();
-    const bool refused =
-        absl::IsFailedPrecondition(response.status()) || absl::IsAlreadyExists(response.status());
-    if (refused && !checkpoint.empty()) checkpoints_->Remove(checkpoint);
     // An earlier try may have been counted, and its answer with the next trial lost.
     open_request_id_ = result.report->next().request_id();
     return std::nullopt;
   }
-  for (const std::string& checkpoint : result.superseded) checkpoints_->Remove(checkpoint);
   if (!response->has_next()) return std::nullopt;
   // Asked without a wait, so that an answer without work says nothing about the server's manners.
   return Take(response->next(), /*waited=*/true);
+}
+
+void Agent::RemoveUnneededCopies() {
+  const absl::Time now = Clock::Real()->Now();
+  if (leave_->requested() || now - copies_looked_at_ < kLookAtCopiesEvery) return;
+  copies_looked_at_ = now;
+  const std::vector<std::string> copies = checkpoints_->Copies();
+  if (copies.empty()) return;
+  const auto unneeded = transfers_->FindUnneeded(copies, kFindUnneededTimeout);
+  if (!unneeded.ok()) return;  // The next look may be luckier.
+  for (const std::string& id : *unneeded) checkpoints_->RemoveCopy(id);
 }
 
 void Agent::PauseAfterCrashes() {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "halving/v1/worker.pb.h"
+#include "worker/agent/checkpoint_client.h"
 #include "worker/agent/checkpoint_dir.h"
 #include "worker/agent/job.h"
 #include "worker/agent/patience.h"
@@ -30,12 +31,13 @@ class Agent {
     std::string host;
     std::string device;
     std::vector<std::string> objectives;  // None: any.
-    absl::Duration grace;                 // To report in, once told to leave.
+    absl::Duration grace;                 // To upload and report in, once told to leave.
     int64_t max_jobs = 0;                 // Leave after so many; 0: never.
+    absl::Duration checkpoint_interval = absl::Minutes(1);
   };
 
   Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
-        const Leave* leave);
+        CheckpointClient* transfers, const Leave* leave);
 
   // Until told to leave, or max_jobs are done: OK. Otherwise the server's refusal of this worker.
   absl::Status Run();
@@ -54,17 +56,21 @@ class Agent {
   MaybeAssignment Take(const v1::SuggestResponse& response, bool waited);
   bool LastJob() const;
   void PauseAfterCrashes();
+  // Removes copies of checkpoints that no trial needs any more; now and then.
+  void RemoveUnneededCopies();
 
   const Options options_;
   const std::string incarnation_;
   ServerClient* const client_;
   Trainer* const trainer_;
   CheckpointDir* const checkpoints_;
+  CheckpointClient* const transfers_;
   const Leave* const leave_;
   // The request id of an ask whose answer was lost: it may have a lease.
   std::string open_request_id_;
   int64_t jobs_ = 0;
   int64_t crashes_in_a_row_ = 0;
+  absl::Time copies_looked_at_ = absl::InfinitePast();
 };
 
 }  // namespace halving

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/file_io.h"
 #include "common/random.h"
 #include "common/status.h"
 #include "spdlog/spdlog.h"
@@ -29,31 +29,19 @@ namespace fs = std::filesystem;
 constexpr char kWorkerPrefix[] = ".worker-";
 constexpr size_t kWorkerNameSize = sizeof(kWorkerPrefix) - 1 + 16;
 constexpr size_t kRandomBytes = 8;  // 16 hexadecimal digits.
+constexpr char kServerMark[] = ".halving-server";
+constexpr size_t kMaxCopies = 1000;
+
+// The id came over the network and goes into a path.
+bool IsPlainName(const std::string& id) {
+  return !id.empty() && id[0] != '.' && id.find('/') == std::string::npos &&
+         id.find('\0') == std::string::npos;
+}
 
 absl::Status Unusable(const std::string& path, absl::string_view why) {
   return absl::FailedPreconditionError(
       absl::StrCat("--checkpoint-dir ", path, " cannot be used: ", why,
                    "; give a folder that this worker may write to"));
-}
-
-// The file is on disk before it has a name that the server may hear of.
-absl::Status SyncFile(const std::string& path) {
-  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0 || (fsync(file.get()) != 0 && errno != EINVAL)) {  // EINVAL: has no fsync.
-    const absl::string_view error = std::strerror(errno);
-    return errno == ENOENT ? absl::NotFoundError(absl::StrCat(path, ": ", error))
-                           : absl::UnavailableError(absl::StrCat(path, ": ", error));
-  }
-  return absl::OkStatus();
-}
-
-// Study names hold nothing else, but the name came over the network and goes into a path.
-std::string SafeName(absl::string_view name) {
-  std::string safe(name.substr(0, 64));
-  for (char& c : safe) {
-    if (!absl::ascii_isalnum(c) && c != '-' && c != '_') c = '_';
-  }
-  return safe.empty() ? "_" : safe;
 }
 
 // Names in the folder that begin as a worker's own files do.
@@ -141,36 +129,32 @@ std::string CheckpointDir::NewTemporary() {
   return absl::StrCat(path_, "/", worker_, ".", ++temporaries_, ".tmp");
 }
 
-absl::StatusOr<std::string> CheckpointDir::Rename(const std::string& from, absl::string_view study,
-                                                  int64_t trial_id, int64_t epoch) {
-  std::string id = absl::StrCat(SafeName(study), ".", trial_id, ".", epoch, ".",
-                                SecureRandomHex(kRandomBytes), ".ckpt");
-  const std::string to = absl::StrCat(path_, "/", id);
-  if (rename(from.c_str(), to.c_str()) != 0) {
-    const std::string what = absl::StrCat(from, " to ", id, ": ", std::strerror(errno));
-    return errno == ENOENT ? absl::NotFoundError(what) : absl::UnavailableError(what);
+absl::StatusOr<std::string> CheckpointDir::TakeAway(const std::string& temporary) {
+  std::string taken = absl::StrCat(path_, "/", worker_, ".", ++temporaries_, ".ready");
+  if (rename(temporary.c_str(), taken.c_str()) != 0) return FileError(errno, "take", temporary);
+  return taken;
+}
+
+void CheckpointDir::Keep(const std::string& file, const std::string& id) {
+  const std::string copy = absl::StrCat(path_, "/", id);
+  // The server has given it that name itself, in its own folder.
+  if (IsServers() || !IsPlainName(id)) return RemoveTemporary(file);
+  if (rename(file.c_str(), copy.c_str()) != 0) {
+    spdlog::warn("cannot keep {} as {}: {}", file, id, std::strerror(errno));
+    RemoveTemporary(file);
   }
-  const UniqueFd folder(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder.get() >= 0) fsync(folder.get());
-  return id;
 }
 
-absl::StatusOr<std::string> CheckpointDir::Publish(const std::string& temporary,
-                                                   absl::string_view study, int64_t trial_id,
-                                                   int64_t epoch) {
-  HV_RETURN_IF_ERROR(SyncFile(temporary));
-  return Rename(temporary, study, trial_id, epoch);
+bool CheckpointDir::IsServers() const {
+  return access(absl::StrCat(path_, "/", kServerMark).c_str(), F_OK) == 0;
 }
 
-absl::StatusOr<std::string> CheckpointDir::Relabel(const std::string& id, absl::string_view study,
-                                                   int64_t trial_id, int64_t epoch) {
-  HV_ASSIGN_OR_RETURN(const std::string path, Find(id));
-  return Rename(path, study, trial_id, epoch);
+std::string CheckpointDir::NameOf(const std::string& path) {
+  return fs::path(path).filename().string();
 }
 
 absl::StatusOr<std::string> CheckpointDir::Find(const std::string& id) const {
-  if (id.empty() || id[0] == '.' || id.find('/') != std::string::npos ||
-      id.find('\0') != std::string::npos) {
+  if (!IsPlainName(id)) {
     return absl::InvalidArgumentError(
         absl::StrCat("checkpoint ", Quoted(id), " is not a plain file name"));
   }
@@ -188,7 +172,19 @@ absl::StatusOr<std::string> CheckpointDir::Find(const std::string& id) const {
   return path;
 }
 
-void CheckpointDir::Remove(const std::string& id) {
+std::vector<std::string> CheckpointDir::Copies() const {
+  std::vector<std::string> ids;
+  if (IsServers()) return ids;
+  std::error_code error;
+  for (fs::directory_iterator it(path_, error), end; !error && it != end; it.increment(error)) {
+    std::string name = it->path().filename().string();
+    if (name[0] != '.' && ids.size() < kMaxCopies) ids.push_back(std::move(name));
+  }
+  return ids;
+}
+
+void CheckpointDir::RemoveCopy(const std::string& id) {
+  if (IsServers()) return;
   if (const absl::StatusOr<std::string> path = Find(id); path.ok()) RemoveTemporary(*path);
 }
 

@@ -1,25 +1,31 @@
-// CheckpointDir: the folder that the workers of one machine share for their checkpoints.
+// CheckpointDir: the folder where a worker has checkpoints at hand.
 #ifndef HALVING_WORKER_AGENT_CHECKPOINT_DIR_H_
 #define HALVING_WORKER_AGENT_CHECKPOINT_DIR_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "common/unique_fd.h"
 
 namespace halving {
 
 // CheckpointDir names, finds and removes checkpoint files. It never looks inside one.
 //
-// A checkpoint's id is its file name. What a trainer writes to first is hidden, `.worker-<16
-// hex>.<n>.tmp`; a lock held on `.worker-<16 hex>.lock` says that its worker lives, whatever the
-// process number, container or host, so that the next one to start may remove what a dead one left.
+// A file whose name is a checkpoint's id is a copy of what the server has, so that it need not be
+// fetched; workers of one machine may share the folder. All others are hidden: what a trainer
+// writes to first is `.worker-<16 hex>.<n>.tmp`; a lock held on `.worker-<16 hex>.lock` says that
+// its worker lives, whatever the process number, container or host, so that the next one to start
+// may remove what a dead one left.
 //
-// Thread-compatible: the worker's main thread owns it.
+// The folder may be the server's own, on a file system that both see; then the copies are the
+// checkpoints themselves, and the server's to remove.
+//
+// Thread-safe.
 class CheckpointDir {
  public:
   // Makes the folder if need be, and removes the temporary files of dead workers.
@@ -35,22 +41,30 @@ class CheckpointDir {
   // A new path that nobody else writes to, absolute.
   std::string NewTemporary();
 
-  // Makes the whole file at `temporary` a checkpoint and returns its id. Renamed, not linked: a
-  // trainer that overwrites its file in place must not reach this one. NOT_FOUND: no such file.
-  absl::StatusOr<std::string> Publish(const std::string& temporary, absl::string_view study,
-                                      int64_t trial_id, int64_t epoch);
+  // Gives the file at `temporary` another hidden name and returns its path, so that a trainer that
+  // writes there again does not reach it. NOT_FOUND: no such file.
+  absl::StatusOr<std::string> TakeAway(const std::string& temporary);
 
-  // Gives a checkpoint a new id, for another epoch; the old id is gone.
-  absl::StatusOr<std::string> Relabel(const std::string& id, absl::string_view study,
-                                      int64_t trial_id, int64_t epoch);
+  // The file holds what the server has under that id: it becomes the copy, or goes.
+  void Keep(const std::string& file, const std::string& id);
+
+  // Whether a server keeps its checkpoints right here.
+  bool IsServers() const;
+
+  // The last part of a path in this folder.
+  static std::string NameOf(const std::string& path);
 
   // The absolute path of a checkpoint that can be read. INVALID_ARGUMENT when the id is not a
   // plain file name, NOT_FOUND when there is no such file here, PERMISSION_DENIED when it cannot
   // be read.
   absl::StatusOr<std::string> Find(const std::string& id) const;
 
-  // Removes a checkpoint, or a temporary file by its path. Nothing happens if there is none.
-  void Remove(const std::string& id);
+  // The ids of copies that are this worker's to remove, in no order; 1,000 at most.
+  std::vector<std::string> Copies() const;
+
+  // Removes a copy; one of the server's own folder stays. Nothing happens if there is none.
+  void RemoveCopy(const std::string& id);
+  // The same of a hidden file, by its path.
   void RemoveTemporary(const std::string& temporary);
 
   // Absolute.
@@ -61,13 +75,11 @@ class CheckpointDir {
 
   absl::Status TakeLock();
   void RemoveStale();
-  absl::StatusOr<std::string> Rename(const std::string& from, absl::string_view study,
-                                     int64_t trial_id, int64_t epoch);
 
   const std::string path_;
   std::string worker_;  // ".worker-<16 hex>"
   UniqueFd lock_;
-  int64_t temporaries_ = 0;
+  std::atomic<int64_t> temporaries_{0};
 };
 
 }  // namespace halving

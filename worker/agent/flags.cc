@@ -91,7 +91,8 @@ void AddPlaceFlags(CLI::App* app, Flags* flags) {
       ->check(CLI::Validator(CheckDevice, ""))
       ->capture_default_str();
   app->add_option("--checkpoint-dir", flags->checkpoint_dir,
-                  "Folder for checkpoints, shared by the workers of this machine")
+                  "Folder for checkpoints, shared by the workers of this machine; the server's own "
+                  "one, on a file system that both see, spares sending the bytes")
       ->envname("HALVING_CHECKPOINT_DIR")
       ->capture_default_str();
   app->add_option("--threads", flags->threads,
@@ -115,6 +116,9 @@ void AddTrainerFlags(CLI::App* app, Flags* flags) {
       ->envname("HALVING_OBJECTIVES")
       ->delimiter(',')
       ->type_name("NAME,...");
+  AddDuration(app, "--checkpoint-interval", &flags->checkpoint_interval,
+              "How often a trainer is asked to save what it has, between epochs")
+      ->envname("HALVING_CHECKPOINT_INTERVAL");
   AddDuration(app, "--trainer-timeout", &flags->trainer_timeout,
               "A trainer that prints nothing for this long is stopped")
       ->envname("HALVING_TRAINER_TIMEOUT");

@@ -27,6 +27,7 @@ struct Flags {
   std::string checkpoint_dir = "./halving-checkpoints";
   int threads = 0;
   int workers_on_host = 0;
+  absl::Duration checkpoint_interval = absl::Minutes(1);
   absl::Duration trainer_timeout = absl::Minutes(30);
   absl::Duration grace = absl::Seconds(25);
   int64_t max_jobs = 0;

@@ -18,7 +18,7 @@ constexpr absl::Duration kFirstBackoff = absl::Milliseconds(200);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
 constexpr absl::Duration kStopGrace = absl::Seconds(2);
 constexpr absl::Duration kFlushTimeout = absl::Seconds(3);
-// A first point comes early, but never sooner than this after another report.
+// A first point or a checkpoint comes early, but never sooner than this after another report.
 constexpr absl::Duration kMinSpacing = absl::Seconds(1);
 // Far below the 4 MiB that a message may have.
 constexpr size_t kMaxPointsPerReport = 10'000;
@@ -53,6 +53,10 @@ void Heartbeat::AddPoint(int64_t epoch, double error) {
   points_.push_back(std::move(point));
   if (had_point_) return;
   had_point_ = true;
+  ReportSoon();
+}
+
+void Heartbeat::ReportSoon() {
   due_ = std::min(due_, std::max(Now(), last_sent_ + kMinSpacing));
   changed_.NotifyAll();
 }
@@ -60,6 +64,7 @@ void Heartbeat::AddPoint(int64_t epoch, double error) {
 void Heartbeat::SetCheckpoint(const std::string& id, int64_t epoch) {
   MutexLock lock(&mu_);
   checkpoint_ = {id, epoch};
+  ReportSoon();
 }
 
 std::string Heartbeat::lost_why() const {
@@ -92,16 +97,6 @@ std::vector<v1::CurvePoint> Heartbeat::unacknowledged() const {
   return points_;
 }
 
-bool Heartbeat::MayBeKnown(const std::string& checkpoint_id) const {
-  MutexLock lock(&mu_);
-  return sent_checkpoints_.count(checkpoint_id) > 0;
-}
-
-std::string Heartbeat::acknowledged_checkpoint() const {
-  MutexLock lock(&mu_);
-  return acknowledged_checkpoint_;
-}
-
 void Heartbeat::Loop() {
   const absl::Duration timeout = std::clamp(interval_, kMinSpacing, kMaxTimeout);
   while (!lost_.IsSet() && AwaitDue()) {
@@ -124,10 +119,11 @@ v1::ReportRequest Heartbeat::MakeProgress() {
   v1::Progress& progress = *request.mutable_progress();
   const size_t count = std::min(points_.size(), kMaxPointsPerReport);
   for (size_t i = 0; i < count; ++i) *progress.add_points() = points_[i];
-  if (checkpoint_.id != acknowledged_checkpoint_) {
+  // Who goes on from a checkpoint sends no points of before it: they come with it, or were there.
+  const bool whole = count == points_.size() || points_[count].epoch() > checkpoint_.epoch;
+  if (checkpoint_.id != acknowledged_checkpoint_ && whole) {
     progress.set_checkpoint_id(checkpoint_.id);
     progress.set_checkpoint_epoch(checkpoint_.epoch);
-    sent_checkpoints_.insert(checkpoint_.id);
   }
   return request;
 }
@@ -156,7 +152,9 @@ void Heartbeat::Settle(const v1::ReportRequest& sent,
                  result.status().ToString());
     if (checkpoint_.id == progress.checkpoint_id()) checkpoint_.id = acknowledged_checkpoint_;
   }
-  due_ = Now() + (points_.size() >= kMaxPointsPerReport ? kMinSpacing : interval_);
+  const bool has_more =
+      points_.size() >= kMaxPointsPerReport || checkpoint_.id != acknowledged_checkpoint_;
+  due_ = Now() + (has_more ? kMinSpacing : interval_);
 }
 
 }  // namespace halving

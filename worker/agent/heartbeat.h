@@ -3,7 +3,6 @@
 #define HALVING_WORKER_AGENT_HEARTBEAT_H_
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,6 +36,7 @@ class Heartbeat {
 
   // The first point is reported soon, for people who look at the curve; the others with the beat.
   void AddPoint(int64_t epoch, double error) ABSL_LOCKS_EXCLUDED(mu_);
+  // The server has this checkpoint; a report soon names it, with the points up to its epoch.
   void SetCheckpoint(const std::string& id, int64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Set once the server has said that the lease is over: the work is to be dropped.
@@ -53,12 +53,6 @@ class Heartbeat {
   // After Stop(): the points that the server has not acknowledged, oldest first.
   std::vector<v1::CurvePoint> unacknowledged() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether the server may know of this checkpoint: it was in a report, answered or not.
-  bool MayBeKnown(const std::string& checkpoint_id) const ABSL_LOCKS_EXCLUDED(mu_);
-
-  // The newest checkpoint that the server has acknowledged; empty: none.
-  std::string acknowledged_checkpoint() const ABSL_LOCKS_EXCLUDED(mu_);
-
  private:
   struct Checkpoint {
     std::string id;
@@ -67,6 +61,7 @@ class Heartbeat {
 
   void Loop() ABSL_LOCKS_EXCLUDED(mu_);
   bool AwaitDue() ABSL_LOCKS_EXCLUDED(mu_);  // False: stopped.
+  void ReportSoon() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   v1::ReportRequest MakeProgress() ABSL_LOCKS_EXCLUDED(mu_);
   void Settle(const v1::ReportRequest& sent, const absl::StatusOr<v1::ReportResponse>& result)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -86,7 +81,6 @@ class Heartbeat {
   std::vector<v1::CurvePoint> points_ ABSL_GUARDED_BY(mu_);  // Not acknowledged.
   Checkpoint checkpoint_ ABSL_GUARDED_BY(mu_);               // The newest.
   std::string acknowledged_checkpoint_ ABSL_GUARDED_BY(mu_);
-  std::set<std::string> sent_checkpoints_ ABSL_GUARDED_BY(mu_);
   absl::Time last_sent_ ABSL_GUARDED_BY(mu_);
   absl::Time due_ ABSL_GUARDED_BY(mu_);
   Backoff backoff_ ABSL_GUARDED_BY(mu_);

@@ -1,5 +1,8 @@
 #include "worker/agent/job.h"
 
+#include <poll.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -8,6 +11,7 @@
 #include "common/struct_json.h"
 #include "nlohmann/json.hpp"
 #include "spdlog/spdlog.h"
+#include "worker/agent/fetch_checkpoint.h"
 #include "worker/agent/proto_time.h"
 #include "worker/agent/text.h"
 
@@ -17,6 +21,8 @@ namespace {
 constexpr size_t kMaxReasonBytes = 16'384;
 // The server takes no more in one message.
 constexpr size_t kMaxPointsInReport = 10'000;
+// Of the grace, what stays for the last reports.
+constexpr absl::Duration kReportReserve = absl::Seconds(5);
 
 absl::Status CheckAssignment(const v1::Assignment& assignment) {
   if (assignment.from_epoch() < 0 || assignment.to_epoch() <= assignment.from_epoch()) {
@@ -35,7 +41,7 @@ absl::Status CheckAssignment(const v1::Assignment& assignment) {
 }  // namespace
 
 std::string MakeJobLine(const v1::Assignment& assignment, const std::string& checkpoint_in,
-                        const std::string& checkpoint_out) {
+                        const std::string& checkpoint_out, absl::Duration checkpoint_interval) {
   nlohmann::json job = {{"study", assignment.study()},
                         {"trial_id", assignment.trial_id()},
                         {"objective", assignment.objective()},
@@ -44,7 +50,9 @@ std::string MakeJobLine(const v1::Assignment& assignment, const std::string& che
                         {"from_epoch", assignment.from_epoch()},
                         {"to_epoch", assignment.to_epoch()},
                         {"seed", assignment.seed()},
-                        {"checkpoint_out", checkpoint_out}};
+                        {"checkpoint_out", checkpoint_out},
+                        {"checkpoint_interval", absl::ToDoubleSeconds(checkpoint_interval)}};
+  if (assignment.max_epochs() > 0) job["max_epochs"] = assignment.max_epochs();
   if (!checkpoint_in.empty()) job["checkpoint_in"] = checkpoint_in;
   return nlohmann::json{{"job", std::move(job)}}.dump(-1, ' ', false,
                                                       nlohmann::json::error_handler_t::replace);
@@ -63,33 +71,58 @@ JobResult Job::Run() {
   if (worker_.leave->requested()) return Return(worker_.leave->reason(), "");
   spdlog::info("{}: begins", name_);
   if (const absl::Status s = CheckAssignment(assignment_); !s.ok()) {
-    return Fail(std::string(s.message()), /*retryable=*/true);
+    return Fail({.reason = std::string(s.message()), .retryable = true});
   }
-  std::string checkpoint_in;
-  if (assignment_.from_epoch() > 0) {
-    absl::StatusOr<std::string> found = worker_.checkpoints->Find(assignment_.checkpoint_id());
-    if (!found.ok()) {
-      return Return(absl::StrCat(found.status().message(), " (worker ", worker_.id, ")"),
-                    assignment_.checkpoint_id());
-    }
-    checkpoint_in = *std::move(found);
-  }
-  return Train(checkpoint_in);
+  heartbeat_.emplace(worker_.client, assignment_);
+  if (assignment_.from_epoch() == 0) return Train("");
+  absl::StatusOr<FetchedCheckpoint> fetched =
+      FetchCheckpoint({.lease_id = assignment_.lease_id(),
+                       .checkpoint_id = assignment_.checkpoint_id(),
+                       .client = worker_.transfers,
+                       .folder = worker_.checkpoints},
+                      heartbeat_->lost(), worker_.leave->event());
+  if (fetched.ok()) return Train(fetched->path());
+  heartbeat_->Stop();
+  if (worker_.leave->requested()) return Return(worker_.leave->reason(), "");
+  if (heartbeat_->lost().IsSet()) return Drop();
+  // The lease ended, or the disk is full: no fault of the checkpoint.
+  const bool unusable = absl::IsNotFound(fetched.status()) || absl::IsDataLoss(fetched.status()) ||
+                        absl::IsInvalidArgument(fetched.status());
+  return Return(absl::StrCat(fetched.status().message(), " (worker ", worker_.id, ")"),
+                unusable ? assignment_.checkpoint_id() : "");
 }
 
 JobResult Job::Train(const std::string& checkpoint_in) {
-  heartbeat_.emplace(worker_.client, assignment_);
-  TrainingEnd end =
-      worker_.trainer->Run({.name = name_,
-                            .line = MakeJobLine(assignment_, checkpoint_in, temporary_),
-                            .from_epoch = assignment_.from_epoch(),
-                            .to_epoch = assignment_.to_epoch()},
-                           this, heartbeat_->lost(), worker_.leave->event());
-  heartbeat_->Stop();  // No report of progress may race the final one.
+  uploader_.emplace(worker_.transfers, worker_.checkpoints, assignment_.lease_id(), name_,
+                    [this](const std::string& id, int64_t epoch) {
+                      // One of the last epoch leaves nothing to go on from; it goes with the
+                      // result.
+                      if (epoch < assignment_.to_epoch()) heartbeat_->SetCheckpoint(id, epoch);
+                    });
+  TrainingEnd end = worker_.trainer->Run(
+      {.name = name_,
+       .line = MakeJobLine(assignment_, checkpoint_in, temporary_, worker_.checkpoint_interval),
+       .from_epoch = assignment_.from_epoch(),
+       .to_epoch = assignment_.to_epoch()},
+      this, heartbeat_->lost(), worker_.leave->event());
   worker_.checkpoints->RemoveTemporary(temporary_);
-  JobResult result = End(std::move(end));
-  RemoveUnknownCheckpoints(result);
-  return result;
+  AwaitUploads();
+  heartbeat_->Stop();  // No report of progress may race the final one.
+  return End(std::move(end));
+}
+
+void Job::AwaitUploads() {
+  uploader_->Close();
+  const absl::Duration to_upload = std::max(worker_.grace - kReportReserve, worker_.grace / 2);
+  const Patience patience{&worker_.leave->event(), to_upload};
+  while (!patience.Over()) {
+    const bool may_leave = !worker_.leave->requested();
+    pollfd fds[] = {{uploader_->done().fd(), POLLIN, 0},
+                    {heartbeat_->lost().fd(), POLLIN, 0},
+                    {may_leave ? worker_.leave->event().fd() : -1, POLLIN, 0}};
+    PollFor(absl::MakeSpan(fds), patience.Left());
+    if (fds[0].revents != 0 || fds[1].revents != 0) return;
+  }
 }
 
 JobResult Job::End(TrainingEnd end) {
@@ -97,18 +130,16 @@ JobResult Job::End(TrainingEnd end) {
   if (const auto* failed = std::get_if<TrainingFailed>(&end); failed != nullptr) {
     heartbeat_->Flush();
     if (failed->failed.unusable_checkpoint && !assignment_.checkpoint_id().empty()) {
+      worker_.checkpoints->RemoveCopy(assignment_.checkpoint_id());
       return Return(absl::StrCat("worker ", worker_.id, " cannot use checkpoint ",
                                  assignment_.checkpoint_id(), ": ", failed->failed.reason),
                     assignment_.checkpoint_id());
     }
-    JobResult result = Fail(failed->failed.reason, failed->failed.retryable);
+    JobResult result = Fail(failed->failed);
     result.crashed = failed->crashed;
     return result;
   }
-  if (heartbeat_->lost().IsSet()) {
-    spdlog::warn("{}: dropped after {:.1f} s: {}", name_, Seconds(), heartbeat_->lost_why());
-    return {};
-  }
+  if (heartbeat_->lost().IsSet()) return Drop();
   heartbeat_->Flush();  // The next attempt goes on from the newest checkpoint.
   return Return(worker_.leave->reason(), "");
 }
@@ -119,56 +150,13 @@ void Job::OnEpoch(int64_t epoch, double error) {
 }
 
 void Job::OnCheckpoint(int64_t epoch) {
-  absl::StatusOr<std::string> id =
-      worker_.checkpoints->Publish(temporary_, assignment_.study(), assignment_.trial_id(), epoch);
-  if (absl::IsNotFound(id.status()) && !published_.empty()) {
-    // A trainer of fast epochs wrote this file before we came to take the one before, so that is
-    // where it went.
-    id = worker_.checkpoints->Relabel(published_.back().id, assignment_.study(),
-                                      assignment_.trial_id(), epoch);
-    if (id.ok()) published_.pop_back();
-  }
-  if (!id.ok()) {
-    spdlog::warn("{}: the checkpoint of epoch {} is lost: {}", name_, epoch,
-                 id.status().ToString());
-    return;
-  }
-  published_.push_back({*id, epoch});
-  // One of the last epoch leaves nothing to go on from; it goes with the result.
-  if (epoch < assignment_.to_epoch()) heartbeat_->SetCheckpoint(*id, epoch);
-  RemoveOldCheckpoints();
-}
-
-void Job::RemoveOldCheckpoints() {
-  // The newest stays, the newest that an attempt can go on from, and what the server may hand out
-  // until it has acknowledged a newer one.
-  const std::string acknowledged = heartbeat_->acknowledged_checkpoint();
-  std::vector<Checkpoint> kept;
-  bool newer_is_known = false;
-  bool newer_resumes = false;
-  for (auto it = published_.rbegin(); it != published_.rend(); ++it) {
-    const bool resumes = it->epoch < assignment_.to_epoch();
-    const bool keep = it == published_.rbegin() || (resumes && !newer_resumes) ||
-                      (!newer_is_known && heartbeat_->MayBeKnown(it->id));
-    newer_is_known = newer_is_known || it->id == acknowledged;
-    newer_resumes = newer_resumes || resumes;
-    if (keep) {
-      kept.insert(kept.begin(), *it);
-    } else {
-      worker_.checkpoints->Remove(it->id);
-    }
-  }
-  published_ = std::move(kept);
-}
-
-void Job::RemoveUnknownCheckpoints(const JobResult& result) {
-  for (const Checkpoint& checkpoint : published_) {
-    const bool is_named =
-        result.report.has_value() && result.report->completed().checkpoint_id() == checkpoint.id;
-    if (!is_named && !heartbeat_->MayBeKnown(checkpoint.id)) {
-      worker_.checkpoints->Remove(checkpoint.id);
-    }
-  }
+  absl::StatusOr<std::string> taken = worker_.checkpoints->TakeAway(temporary_);
+  if (taken.ok()) return uploader_->Add(*std::move(taken), epoch);
+  // A trainer of fast epochs wrote this file before we came to take the one before, so that is
+  // where it went.
+  if (absl::IsNotFound(taken.status()) && uploader_->Relabel(epoch)) return;
+  spdlog::warn("{}: the checkpoint of epoch {} is lost: {}", name_, epoch,
+               taken.status().ToString());
 }
 
 v1::ReportRequest Job::NewReport() const {
@@ -178,8 +166,8 @@ v1::ReportRequest Job::NewReport() const {
 }
 
 JobResult Job::Complete(const DoneLine& done) {
-  const bool whole = !published_.empty() && published_.back().epoch == assignment_.to_epoch();
-  if (!whole) heartbeat_->Flush();  // The next rung then goes on from the newest one before.
+  const std::string checkpoint = uploader_->StoredAt(assignment_.to_epoch());
+  if (checkpoint.empty()) heartbeat_->Flush();  // The next rung then goes on from one before.
   JobResult result;
   result.report = NewReport();
   v1::Completed& completed = *result.report->mutable_completed();
@@ -193,27 +181,29 @@ JobResult Job::Complete(const DoneLine& done) {
                  done.dropped_metrics, kMaxMetrics, kMaxMetricNameBytes);
   }
   *completed.mutable_train_time() = ToProto(Clock::Real()->Now() - start_);
-  if (whole) {
-    completed.set_checkpoint_id(published_.back().id);
-    for (size_t i = 0; i + 1 < published_.size(); ++i) {
-      result.superseded.push_back(published_[i].id);
-    }
-    if (!assignment_.checkpoint_id().empty()) {
-      result.superseded.push_back(assignment_.checkpoint_id());
-    }
-  }
+  completed.set_checkpoint_id(checkpoint);
   spdlog::info("{}: done, error {} after {:.1f} s", name_, done.error, Seconds());
   return result;
 }
 
-JobResult Job::Fail(const std::string& reason, bool retryable) const {
+JobResult Job::Fail(const FailedLine& failed) const {
   spdlog::warn("{}: failed after {:.1f} s ({}): {}", name_, Seconds(),
-               retryable ? "may be tried again" : "for good", reason);
+               failed.out_of_memory ? "out of memory"
+               : failed.retryable   ? "may be tried again"
+                                    : "for good",
+               failed.reason);
   JobResult result;
   result.report = NewReport();
-  result.report->mutable_failed()->set_reason(FirstOf(reason, kMaxReasonBytes));
-  result.report->mutable_failed()->set_retryable(retryable);
+  v1::Failed& report = *result.report->mutable_failed();
+  report.set_reason(FirstOf(failed.reason, kMaxReasonBytes));
+  report.set_retryable(failed.retryable);
+  report.set_out_of_memory(failed.out_of_memory);
   return result;
+}
+
+JobResult Job::Drop() const {
+  spdlog::warn("{}: dropped after {:.1f} s: {}", name_, Seconds(), heartbeat_->lost_why());
+  return {};
 }
 
 JobResult Job::Return(const std::string& reason, const std::string& unusable_checkpoint_id) const {

@@ -5,31 +5,32 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/time/time.h"
 #include "halving/v1/worker.pb.h"
+#include "worker/agent/checkpoint_client.h"
 #include "worker/agent/checkpoint_dir.h"
 #include "worker/agent/heartbeat.h"
 #include "worker/agent/patience.h"
 #include "worker/agent/server_client.h"
 #include "worker/agent/trainer.h"
+#include "worker/agent/uploader.h"
 
 namespace halving {
 
 // What a job leaves to do.
 struct JobResult {
   std::optional<v1::ReportRequest> report;  // Final, without `next`; none: the lease is over.
-  std::vector<std::string> superseded;      // Checkpoints to remove once the report is counted.
   bool crashed = false;                     // By the trainer program's fault, not the config's.
 };
 
 // The line that tells the trainer what to do, without its newline.
 std::string MakeJobLine(const v1::Assignment& assignment, const std::string& checkpoint_in,
-                        const std::string& checkpoint_out);
+                        const std::string& checkpoint_out, absl::Duration checkpoint_interval);
 
-// Job trains one assignment, keeps its lease alive meanwhile, and makes checkpoints of the files
-// that the trainer announces. It does not send the final report.
+// Job fetches the checkpoint of one assignment, trains it, keeps its lease alive meanwhile, and has
+// the checkpoints that the trainer announces uploaded beside the training. It does not send the
+// final report.
 //
 // Thread-compatible: the worker's main thread owns it. What it points to is not owned.
 class Job : private TrainingObserver {
@@ -39,7 +40,10 @@ class Job : private TrainingObserver {
     ServerClient* client;
     Trainer* trainer;
     CheckpointDir* checkpoints;
+    CheckpointClient* transfers;
     const Leave* leave;
+    absl::Duration grace;                // To upload and report in, once told to leave.
+    absl::Duration checkpoint_interval;  // Between two checkpoints inside a rung.
   };
 
   Job(const Worker& worker, v1::Assignment assignment);
@@ -49,22 +53,18 @@ class Job : private TrainingObserver {
   JobResult Run();
 
  private:
-  struct Checkpoint {
-    std::string id;
-    int64_t epoch = 0;
-  };
-
   void OnEpoch(int64_t epoch, double error) override;
   void OnCheckpoint(int64_t epoch) override;
 
   JobResult Train(const std::string& checkpoint_in);
+  // Until what can be uploaded is, the lease is lost, or there is no time left.
+  void AwaitUploads();
   JobResult End(TrainingEnd end);
   JobResult Complete(const DoneLine& done);
-  JobResult Fail(const std::string& reason, bool retryable) const;
+  JobResult Fail(const FailedLine& failed) const;
   JobResult Return(const std::string& reason, const std::string& unusable_checkpoint_id) const;
+  JobResult Drop() const;
   v1::ReportRequest NewReport() const;
-  void RemoveOldCheckpoints();
-  void RemoveUnknownCheckpoints(const JobResult& result);  // At the end.
   double Seconds() const;
 
   const Worker worker_;
@@ -73,7 +73,7 @@ class Job : private TrainingObserver {
   const absl::Time start_;
   const std::string temporary_;
   std::optional<Heartbeat> heartbeat_;
-  std::vector<Checkpoint> published_;  // By this job and still there, oldest first.
+  std::optional<Uploader> uploader_;  // Behind the heartbeat, which it tells what is stored.
 };
 
 }  // namespace halving

@@ -49,13 +49,15 @@ int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& devic
                    .stop_grace = std::min(kStopGrace, flags.grace / 2),
                    .leave_grace = flags.grace / 2});
   ServerClient client(flags.server);
+  CheckpointClient transfers(flags.server);
   Agent agent({.worker_id = flags.id,
                .host = facts.host,
                .device = device.shown,
                .objectives = flags.objectives,
                .grace = flags.grace,
-               .max_jobs = flags.max_jobs},
-              &client, &trainer, checkpoints->get(), leave);
+               .max_jobs = flags.max_jobs,
+               .checkpoint_interval = flags.checkpoint_interval},
+              &client, &trainer, checkpoints->get(), &transfers, leave);
   spdlog::info("worker {} on {} with {} threads, server {}, checkpoints in {}", flags.id,
                device.shown, flags.threads, flags.server, (*checkpoints)->path());
   if (const absl::Status s = agent.Run(); !s.ok()) {

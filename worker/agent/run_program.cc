@@ -15,8 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "common/clock.h"
+#include "common/unique_fd.h"
 #include "worker/agent/text.h"
-#include "worker/agent/unique_fd.h"
 #include "worker/agent/wake_event.h"
 
 namespace halving {

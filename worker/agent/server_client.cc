@@ -1,7 +1,5 @@
 #include "worker/agent/server_client.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +7,7 @@
 #include "common/clock.h"
 #include "spdlog/spdlog.h"
 #include "worker/agent/backoff.h"
+#include "worker/agent/grpc_channel.h"
 #include "worker/agent/wake_event.h"
 
 namespace halving {
@@ -18,27 +17,6 @@ constexpr absl::Duration kFirstBackoff = absl::Milliseconds(200);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(10);
 constexpr absl::Duration kMaxBackoffWhenLeaving = absl::Seconds(1);
 constexpr absl::Duration kReportTimeout = absl::Seconds(10);
-
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  // The server permits a ping each 10 s without calls; more often, and it would cut us off.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // A server that was restarted is found within seconds, and one connection attempt into a hole
-  // does not hold up the next.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5'000);
-  // A proxy for the web, named by the environment, does not lead to a server next door.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
 
 // False when `patience` was over before `done`.
 bool AwaitDone(const WakeEvent& done, const Patience& patience) {

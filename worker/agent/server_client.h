@@ -1,6 +1,6 @@
 // ServerClient: the worker's two calls to the server, and what to make of their failures.
 //
-// The only file that knows grpc::Status: everything above sees absl::Status.
+// Beside CheckpointClient the only one that knows grpc::Status: everything above sees absl::Status.
 #ifndef HALVING_WORKER_AGENT_SERVER_CLIENT_H_
 #define HALVING_WORKER_AGENT_SERVER_CLIENT_H_
 

@@ -6,8 +6,8 @@
 
 #include <thread>
 
-#include "worker/agent/patience.h"
 #include "common/unique_fd.h"
+#include "worker/agent/patience.h"
 #include "worker/agent/wake_event.h"
 
 namespace halving {

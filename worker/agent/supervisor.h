@@ -11,8 +11,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/unique_fd.h"
 #include "worker/agent/patience.h"
-#include "worker/agent/unique_fd.h"
 #include "worker/agent/wake_event.h"
 
 namespace halving {

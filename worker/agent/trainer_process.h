@@ -16,8 +16,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "worker/agent/line_splitter.h"
 #include "common/unique_fd.h"
+#include "worker/agent/line_splitter.h"
 #include "worker/agent/wake_event.h"
 
 namespace halving {
