@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -25,8 +26,10 @@ using testing::StartsWith;
 struct BugCase {
   std::string bug;  // As checked_trainer.py knows it.
   std::string level;
-  std::string finding;     // A part of it.
-  bool is_patient = true;  // False: it would be waited for in vain.
+  std::string finding;  // A part of it.
+  // Shorter where it would be waited for in vain.
+  absl::Duration leave_grace = kTestTimeout;
+  absl::Duration close_grace = kTestTimeout;
 };
 
 class CheckTrainerTest : public testing::TestWithParam<BugCase> {
@@ -82,10 +85,9 @@ TEST_F(CheckTrainerTest, GoodOneIsGoodThroughout) {
 TEST_P(CheckTrainerTest, BugIsFound) {
   const BugCase& c = GetParam();
   CheckTrainerOptions options = WithBug(c.bug);
-  if (!c.is_patient) {
-    options.trainer.leave_grace = options.close_grace = absl::Milliseconds(100);
-    options.trainer.stop_grace = absl::Milliseconds(100);
-  }
+  options.trainer.leave_grace = c.leave_grace;
+  options.close_grace = c.close_grace;
+  options.trainer.stop_grace = std::min(c.close_grace, absl::Seconds(5));
   const absl::StatusOr<int> wrong = Check(options);
   ASSERT_TRUE(wrong.ok()) << wrong.status();
   EXPECT_EQ(*wrong, static_cast<int>(Lines("WRONG").size())) << out_.str();
@@ -114,8 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"dies_of_broken", "note", "dies, which costs attempts"},
         {"fails_for_broken", "WRONG", "fails for good"},
         {"dies_of_sigterm", "note", "it ends, but without a checkpoint"},
-        {"deaf", "WRONG", "still there after 100ms", false},
-        {"stays", "note", "still ran 100ms later", false},
+        {"deaf", "WRONG", "still there after 100ms", absl::Milliseconds(100)},
+        {"stays", "note", "still ran 100ms later", kTestTimeout, absl::Milliseconds(100)},
         {"no_flush", "WRONG", "flush standard output after each"},
     }),
     [](const auto& info) { return absl::StrCat(info.param.bug, "_", info.param.level); });
