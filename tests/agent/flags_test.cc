@@ -125,6 +125,29 @@ TEST_F(FlagsTest, DeviceMayBeLeftToTheMachine) {
   EXPECT_EQ(flags_.workers_on_host, 0) << "the supervisor counts them";
 }
 
+TEST_F(FlagsTest, CheckOfATrainer) {
+  EXPECT_EQ(Parse({}), std::nullopt);
+  EXPECT_FALSE(flags_.check.is_asked_for);
+  setenv("HALVING_DEVICE", "cuda:7", 1);
+  EXPECT_EQ(Parse({"check-trainer", "--trainer", "python3 t.py", "--objective", "o", "--config",
+                   "{\"a\":1}", "--options", "{\"b\":2}", "--epochs", "3", "--threads", "4",
+                   "--trainer-timeout", "9s"}),
+            std::nullopt);
+  unsetenv("HALVING_DEVICE");
+  EXPECT_TRUE(flags_.check.is_asked_for);
+  EXPECT_EQ(flags_.trainer, "python3 t.py");
+  EXPECT_EQ(flags_.device, "cuda:7");
+  EXPECT_EQ(flags_.threads, 4);
+  EXPECT_EQ(flags_.trainer_timeout, absl::Seconds(9));
+  EXPECT_EQ(flags_.check.objective, "o");
+  EXPECT_EQ(flags_.check.config, "{\"a\":1}");
+  EXPECT_EQ(flags_.check.options, "{\"b\":2}");
+  EXPECT_EQ(flags_.check.epochs, 3);
+  EXPECT_EQ(Parse({"check-trainer", "--epochs", "0"}), 2);
+  EXPECT_EQ(Parse({"check-trainer", "--server", "x:1"}), 2) << "it needs none";
+  EXPECT_EQ(Parse({"check-trainer", "--help"}), 0);
+}
+
 TEST_F(FlagsTest, WorkerIdsAreMadeSafe) {
   EXPECT_EQ(SafeWorkerId("a_B.9:-"), "a_B.9:-");
   EXPECT_EQ(SafeWorkerId("my box/\xC3\xA9"), "my-box---");

@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iterator>
+#include <sstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -42,9 +42,11 @@ class TempDir {
   std::string path_;
 };
 
+// Empty when it cannot be read, as what /proc says of a process that ends just then.
 inline std::string ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  std::ostringstream content;
+  content << std::ifstream(path, std::ios::binary).rdbuf();  // Iterators would throw.
+  return content.str();
 }
 
 inline void WriteFile(const std::string& path, const std::string& content) {

@@ -182,6 +182,16 @@ TEST_F(WorkerProgramTest, CheckpointFolderThatCannotBeIsSaid) {
   EXPECT_THAT(Stderr(), HasSubstr("--checkpoint-dir"));
 }
 
+TEST_F(WorkerProgramTest, ChecksATrainerWithoutAServer) {
+  StartExactly({HALVING_WORKER, "check-trainer", "--trainer", FAKE_TRAINER});
+  EXPECT_EQ(Wait(), 0) << Stderr();
+  StartExactly({HALVING_WORKER, "check-trainer", "--trainer", "exit 3"});
+  EXPECT_EQ(Wait(), 1) << Stderr();
+  StartExactly({HALVING_WORKER, "check-trainer", "--trainer", FAKE_TRAINER, "--config", "no"});
+  EXPECT_EQ(Wait(), 2);
+  EXPECT_THAT(Stderr(), HasSubstr("--config"));
+}
+
 TEST_F(WorkerProgramTest, GuardModeIsNotForPeople) {
   StartExactly({HALVING_WORKER, "--exec-trainer", "true"});
   EXPECT_EQ(Wait(), 2);

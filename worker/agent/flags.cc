@@ -42,11 +42,20 @@ constexpr char kExamples[] = R"(Examples:
       trains with a program of yours, which reads jobs from stdin and writes JSON lines
   HALVING_SERVER=10.0.0.5:7070 halving-worker --workers-on-host 4 --config worker.toml
       takes what the command line does not say from worker.toml, then from the environment
+  halving-worker check-trainer --trainer "python3 train.py" --config '{"learning_rate":0.1}'
+      tries a program of yours on small jobs, without a server, and says what it gets wrong
 
 SIGTERM gives the running trial back and leaves; a second one ends at once.
 
 Exit codes: 0 left; 1 the server refused the worker; 2 flags, device, trainer or checkpoint folder;
-128 + N ended at once by a second signal N. With --device auto on several GPUs the largest of all.)";
+128 + N ended at once by a second signal N. Of several GPUs with --device auto, the largest.)";
+
+constexpr char kCheckExamples[] = R"(Example:
+  halving-worker check-trainer --trainer "python3 train.py" --config '{"learning_rate":0.1}'
+      trains 2 epochs, goes on from the checkpoint to 4, trains 4 at once, and so on; then says for
+      each rule of docs/trainers.md "ok", "note" (it works, but loses something) or "WRONG"
+
+Exit codes: 0 nothing is wrong; 1 something is, or a signal came; 2 flags or device.)";
 
 CLI::Option* AddDuration(CLI::App* app, const std::string& name, absl::Duration* duration,
                          const std::string& what) {
@@ -78,6 +87,25 @@ std::string CheckDevice(const std::string& device) {
   return is_good ? "" : "\"" + device + "\" is not a device; give cpu, cuda:N or auto";
 }
 
+void AddDeviceFlag(CLI::App* app, std::string* device, const std::string& what) {
+  app->add_option("--device", *device, what)
+      ->envname("HALVING_DEVICE")
+      ->check(CLI::Validator(CheckDevice, ""));
+}
+
+void AddThreadsFlag(CLI::App* app, int* threads, const std::string& what) {
+  app->add_option("--threads", *threads, what)
+      ->envname("HALVING_THREADS")
+      ->check(CLI::Range(1, 4096));
+}
+
+void AddTrainerFlag(CLI::App* app, std::string* trainer) {
+  app->add_option("--trainer", *trainer,
+                  "Command line of the training program, run by sh [halving-trainer beside this "
+                  "program]")
+      ->envname("HALVING_TRAINER");
+}
+
 void AddPlaceFlags(CLI::App* app, Flags* flags) {
   app->add_option("--server", flags->server, "Where the server listens, host:port")
       ->envname("HALVING_SERVER")
@@ -85,20 +113,15 @@ void AddPlaceFlags(CLI::App* app, Flags* flags) {
   app->add_option("--id", flags->id,
                   "Name of this worker, one per process [<host>:<device>, or <host>:cpu:<pid>]")
       ->envname("HALVING_WORKER_ID");
-  app->add_option("--device", flags->device,
-                  "cpu; cuda:N, which the trainer finds as cuda:0; or auto, a worker for each GPU")
-      ->envname("HALVING_DEVICE")
-      ->check(CLI::Validator(CheckDevice, ""))
-      ->capture_default_str();
+  AddDeviceFlag(app, &flags->device,
+                "cpu; cuda:N, the trainer's cuda:0; or auto, a worker for each GPU [cpu]");
   app->add_option("--checkpoint-dir", flags->checkpoint_dir,
                   "Folder for checkpoints, shared by the workers of this machine; the server's own "
                   "one, on a file system that both see, spares sending the bytes")
       ->envname("HALVING_CHECKPOINT_DIR")
       ->capture_default_str();
-  app->add_option("--threads", flags->threads,
-                  "Threads for the trainer [the machine's cores / workers-on-host]")
-      ->envname("HALVING_THREADS")
-      ->check(CLI::Range(1, 4096));
+  AddThreadsFlag(app, &flags->threads,
+                 "Threads for the trainer [the machine's cores / workers-on-host]");
   app->add_option("--workers-on-host", flags->workers_on_host,
                   "Workers that share this machine [1; the GPUs with --device auto]")
       ->envname("HALVING_WORKERS_ON_HOST")
@@ -107,10 +130,7 @@ void AddPlaceFlags(CLI::App* app, Flags* flags) {
 }
 
 void AddTrainerFlags(CLI::App* app, Flags* flags) {
-  app->add_option("--trainer", flags->trainer,
-                  "Command line of the training program, run by sh [halving-trainer beside this "
-                  "program]")
-      ->envname("HALVING_TRAINER");
+  AddTrainerFlag(app, &flags->trainer);
   app->add_option("--objectives", flags->objectives,
                   "Objectives to serve, separated by commas [lenet; any with --trainer]")
       ->envname("HALVING_OBJECTIVES")
@@ -126,7 +146,7 @@ void AddTrainerFlags(CLI::App* app, Flags* flags) {
 
 void AddOtherFlags(CLI::App* app, Flags* flags) {
   AddDuration(app, "--grace", &flags->grace,
-              "Time to deliver a result or give the trial back after SIGTERM")
+              "Time to leave in after SIGTERM; the trainer has half of it to end its epoch")
       ->envname("HALVING_GRACE");
   app->add_option("--max-jobs", flags->max_jobs, "Leave after so many jobs; 0 for no limit")
       ->envname("HALVING_MAX_JOBS")
@@ -142,6 +162,37 @@ void AddOtherFlags(CLI::App* app, Flags* flags) {
                   /*config_required=*/config != nullptr);
   app->allow_config_extras(false);  // A misspelt line must not go unnoticed.
   app->set_version_flag("--version", absl::StrCat("halving-worker ", kVersion));
+}
+
+void AddCheckCommand(CLI::App* app, Flags* flags) {
+  CLI::App* command = app->add_subcommand(
+      "check-trainer", "Tries a trainer on small jobs, without a server, and says what is wrong");
+  command->footer(kCheckExamples);
+  // The environment speaks to a command that is not there, too; hence variables of its own.
+  command->callback([flags] {
+    CheckFlags& check = flags->check;
+    check.is_asked_for = true;
+    if (!check.trainer.empty()) flags->trainer = check.trainer;
+    if (!check.device.empty()) flags->device = check.device;
+    if (check.threads > 0) flags->threads = check.threads;
+    flags->trainer_timeout = check.trainer_timeout;
+  });
+  AddTrainerFlag(command, &flags->check.trainer);
+  command->add_option("--objective", flags->check.objective, "What the jobs say to train");
+  command->add_option("--config", flags->check.config, "Hyper-parameters of the jobs, as JSON")
+      ->type_name("JSON")
+      ->capture_default_str();
+  command->add_option("--options", flags->check.options, "The study's objective_options, as JSON")
+      ->type_name("JSON")
+      ->capture_default_str();
+  command->add_option("--epochs", flags->check.epochs, "Of the first job; some take twice that")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  AddDeviceFlag(command, &flags->check.device,
+                "cpu; cuda:N, the trainer's cuda:0; or auto, the first GPU [cpu]");
+  AddThreadsFlag(command, &flags->check.threads, "Threads for the trainer [the machine's cores]");
+  AddDuration(command, "--trainer-timeout", &flags->check.trainer_timeout,
+              "A trainer that prints nothing for this long is stopped");
 }
 
 // For sh -c.
@@ -185,6 +236,7 @@ std::optional<int> ParseFlags(int argc, const char* const* argv, Flags* flags) {
     AddPlaceFlags(&app, flags);
     AddTrainerFlags(&app, flags);
     AddOtherFlags(&app, flags);
+    AddCheckCommand(&app, flags);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

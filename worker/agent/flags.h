@@ -17,6 +17,21 @@ namespace halving {
 // As many workers as there are GPUs, or one on the CPU.
 inline constexpr char kAutoDevice[] = "auto";
 
+// What is given behind `halving-worker check-trainer`; ParseFlags() has put what the worker has
+// too, such as the trainer, into its Flags.
+struct CheckFlags {
+  bool is_asked_for = false;
+  std::string trainer;
+  std::string device;
+  int threads = 0;
+  std::string objective;       // Empty: the first of the trainer's, or a name of ours.
+  std::string config = "{}";   // JSON.
+  std::string options = "{}";  // JSON.
+  int64_t epochs = 2;
+  // Shorter than the worker's: somebody sits there and waits.
+  absl::Duration trainer_timeout = absl::Minutes(5);
+};
+
 // As given; empty or zero where a default depends on the machine.
 struct Flags {
   std::string server = "127.0.0.1:7070";
@@ -33,6 +48,7 @@ struct Flags {
   int64_t max_jobs = 0;
   std::string log_level = "info";
   bool is_supervised = false;  // See supervisor.h.
+  CheckFlags check;
 };
 
 // What the defaults depend on.

@@ -17,6 +17,7 @@
 #include "common/status.h"
 #include "spdlog/spdlog.h"
 #include "worker/agent/agent.h"
+#include "worker/agent/check_trainer.h"
 #include "worker/agent/checkpoint_dir.h"
 #include "worker/agent/flags.h"
 #include "worker/agent/gpus.h"
@@ -30,10 +31,20 @@
 namespace halving {
 namespace {
 
-constexpr int kRefused = 1;   // By the server.
+constexpr int kRefused = 1;   // By the server; or a check found something wrong.
 constexpr int kUnusable = 2;  // Flags, device, trainer or checkpoint folder.
 // Of a trainer whose work is dropped; less when the worker itself has less.
 constexpr absl::Duration kStopGrace = absl::Seconds(5);
+
+Trainer::Options TrainerOptions(const Flags& flags, const HostFacts& facts,
+                                const TrainerDevice& device) {
+  return {.process = {.guard = facts.program,
+                      .command = flags.trainer,
+                      .environment = TrainerEnvironment(flags, device)},
+          .silence_limit = flags.trainer_timeout,
+          .stop_grace = std::min(kStopGrace, flags.grace / 2),
+          .leave_grace = flags.grace / 2};
+}
 
 int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& device, Leave* leave) {
   absl::StatusOr<std::unique_ptr<CheckpointDir>> checkpoints =
@@ -42,12 +53,7 @@ int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& devic
     spdlog::error("{}", std::string(checkpoints.status().message()));
     return kUnusable;
   }
-  Trainer trainer({.process = {.guard = facts.program,
-                               .command = flags.trainer,
-                               .environment = TrainerEnvironment(flags, device)},
-                   .silence_limit = flags.trainer_timeout,
-                   .stop_grace = std::min(kStopGrace, flags.grace / 2),
-                   .leave_grace = flags.grace / 2});
+  Trainer trainer(TrainerOptions(flags, facts, device));
   ServerClient client(flags.server);
   CheckpointClient transfers(flags.server);
   Agent agent({.worker_id = flags.id,
@@ -102,8 +108,13 @@ int ServeAll(const Flags& given, const HostFacts& facts, size_t gpus,
   return Supervisor(std::move(options)).Run();
 }
 
-int ServeAuto(Flags given, const HostFacts& facts, std::vector<std::string> arguments) {
-  const VisibleGpus visible = VisibleGpus::Read();
+// The device of one process.
+std::string FirstDevice(const VisibleGpus& visible) {
+  return visible.nvidia_smi.ok() && !visible.gpus.empty() ? "cuda:0" : "cpu";
+}
+
+int ServeAuto(Flags given, const HostFacts& facts, const VisibleGpus& visible,
+              std::vector<std::string> arguments) {
   const absl::Status& why = visible.nvidia_smi;
   if (why.ok() && visible.gpus.size() > 1) {
     return ServeAll(given, facts, visible.gpus.size(), std::move(arguments));
@@ -113,8 +124,33 @@ int ServeAuto(Flags given, const HostFacts& facts, std::vector<std::string> argu
   if (!why.ok() && !absl::IsNotFound(why)) {
     spdlog::warn("--device auto: training on the CPU, since {}", std::string(why.message()));
   }
-  given.device = why.ok() && !visible.gpus.empty() ? "cuda:0" : "cpu";
+  given.device = FirstDevice(visible);
   return ServeOne(given, facts, visible);
+}
+
+int Check(Flags given, const HostFacts& facts, const VisibleGpus& visible) {
+  if (given.device == kAutoDevice) given.device = FirstDevice(visible);
+  const absl::StatusOr<Flags> flags = ResolveFlags(std::move(given), facts);
+  if (!flags.ok()) return Unusable(flags.status());
+  const absl::StatusOr<TrainerDevice> device = ChooseDevice(flags->device, visible);
+  if (!device.ok()) return Unusable(device.status());
+  Leave leave;
+  const SignalWatcher watcher(&leave);
+  CheckTrainerOptions options = {.trainer = TrainerOptions(*flags, facts, *device),
+                                 .objective = flags->check.objective,
+                                 .config = flags->check.config,
+                                 .objective_options = flags->check.options,
+                                 .epochs = flags->check.epochs};
+  if (options.objective.empty()) {
+    options.objective = flags->objectives.empty() ? "check-trainer" : flags->objectives[0];
+  }
+  const absl::StatusOr<int> wrong = CheckTrainer(options, leave.event(), std::cout);
+  if (absl::IsInvalidArgument(wrong.status())) return Unusable(wrong.status());
+  if (!wrong.ok()) {
+    std::cerr << "halving-worker: " << wrong.status().message() << "\n";
+    return kRefused;
+  }
+  return *wrong == 0 ? 0 : kRefused;
 }
 
 int Main(int argc, char** argv) {
@@ -125,12 +161,16 @@ int Main(int argc, char** argv) {
   }
   signal(SIGPIPE, SIG_IGN);  // A trainer that is gone is told by write(), not by a signal.
   signal(SIGCHLD, SIG_DFL);  // Ignored, it would take our child's exit status away.
-  if (const absl::Status log = InitLog(given.log_level); !log.ok()) return Unusable(log);
+  // Of what a trainer prints, a check shows only what its findings quote.
+  const std::string log_level = given.check.is_asked_for ? "error" : given.log_level;
+  if (const absl::Status log = InitLog(log_level); !log.ok()) return Unusable(log);
   const absl::StatusOr<HostFacts> facts = HostFacts::Read();
   if (!facts.ok()) return Unusable(facts.status());
-  if (given.device == kAutoDevice) return ServeAuto(given, *facts, {argv, argv + argc});
-  const bool is_cuda = absl::StartsWith(given.device, "cuda");
-  return ServeOne(given, *facts, is_cuda ? VisibleGpus::Read() : VisibleGpus());
+  const bool needs_gpus = given.device == kAutoDevice || absl::StartsWith(given.device, "cuda");
+  const VisibleGpus visible = needs_gpus ? VisibleGpus::Read() : VisibleGpus();
+  if (given.check.is_asked_for) return Check(std::move(given), *facts, visible);
+  if (given.device != kAutoDevice) return ServeOne(given, *facts, visible);
+  return ServeAuto(std::move(given), *facts, visible, {argv, argv + argc});
 }
 
 }  // namespace

@@ -344,10 +344,14 @@ void TrainerProcess::Stop(absl::Duration grace) {
   OnExit();
 }
 
-void TrainerProcess::CloseAndStop(absl::Duration close_grace, absl::Duration stop_grace) {
-  if (exit_.has_value()) return;
+void TrainerProcess::CloseInput() {
   stdin_.Reset();
   unsent_.clear();
+}
+
+void TrainerProcess::CloseAndStop(absl::Duration close_grace, absl::Duration stop_grace) {
+  if (exit_.has_value()) return;
+  CloseInput();
   AwaitGroup(Now() + close_grace);
   Stop(stop_grace);
 }

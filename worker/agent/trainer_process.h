@@ -86,7 +86,10 @@ class TrainerProcess {
   // from Next(), before TrainerExit.
   void Stop(absl::Duration grace);
 
-  // Closes its standard input, upon which a trainer should end, and after `close_grace` stops it.
+  // Closes its standard input, upon which a trainer should end.
+  void CloseInput();
+
+  // The same, and after `close_grace` stops it.
   void CloseAndStop(absl::Duration close_grace, absl::Duration stop_grace);
 
   // The last lines it wrote to stderr since Send(): 50 at most, 8 KiB at most, valid UTF-8.
