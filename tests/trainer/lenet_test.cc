@@ -333,6 +333,8 @@ TEST(StatusOfTorchExceptionTest, TellsMemoryFromTheRest) {
       StatusOf(std::runtime_error("CUDA out of memory. Tried to allocate 2.00 GiB"))));
   EXPECT_TRUE(absl::IsResourceExhausted(StatusOf(
       std::runtime_error("DefaultCPUAllocator: can't allocate memory: you tried to allocate"))));
+  EXPECT_TRUE(absl::IsResourceExhausted(StatusOf(
+      std::runtime_error("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"))));
   EXPECT_TRUE(absl::IsInternal(StatusOf(std::runtime_error("device-side assert triggered"))));
 }
 
