@@ -45,7 +45,7 @@ void CheckSettings(const Job& job) {
   FieldReader options("options", job.options);
   FieldReader config("config", job.config);
   const ImageOptions image = ReadImageOptions(&options);
-  const SgdSettings sgd = ReadSgdSettings(&config);
+  const SgdSettings sgd = ReadSgdSettings(&config, job.max_epochs);
   if (!options.Finish().ok()) CheckRefusal(options.Finish());
   if (!config.Finish().ok()) return CheckRefusal(config.Finish());
   HV_CHECK(sgd.batch_size >= 1 && sgd.learning_rate > 0 && std::isfinite(sgd.learning_rate))

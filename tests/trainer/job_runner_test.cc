@@ -551,7 +551,7 @@ class SgdSettingsTest : public testing::TestWithParam<SettingsCase> {};
 TEST_P(SgdSettingsTest, Read) {
   const auto& [name, config, error] = GetParam();
   FieldReader reader("config", config);
-  ReadSgdSettings(&reader);
+  ReadSgdSettings(&reader, std::nullopt);
   const absl::Status status = reader.Finish();
   ASSERT_EQ(status.ok(), error.empty()) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(error));
@@ -581,10 +581,43 @@ INSTANTIATE_TEST_SUITE_P(
          "config.momentum is -0.1"},
         {"DecayBelow", json::parse(R"({"learning_rate":1,"batch_size":1,"weight_decay":-1})"),
          "config.weight_decay is -1"},
+        {"SmoothingAll", json::parse(R"({"learning_rate":1,"batch_size":1,"label_smoothing":1})"),
+         "config.label_smoothing is 1"},
+        {"SmoothingBelow",
+         json::parse(R"({"learning_rate":1,"batch_size":1,"label_smoothing":-0.1})"),
+         "config.label_smoothing is -0.1"},
+        {"Constant", json::parse(R"({"learning_rate":1,"batch_size":1,"schedule":"constant"})"),
+         ""},
+        {"ScheduleUnknown",
+         json::parse(R"({"learning_rate":1,"batch_size":1,"schedule":"linear"})"),
+         "config.schedule is \"linear\"; it must be one of constant, cosine"},
+        {"CosineWithoutAnEnd",
+         json::parse(R"({"learning_rate":1,"batch_size":1,"schedule":"cosine"})"),
+         "but the job has no max_epochs"},
         {"Unknown", json::parse(R"({"learning_rate":1,"batch_size":1,"lr":1})"),
          "config.lr is 1, but no such field is known"},
     }),
     [](const auto& info) { return info.param.name; });
+
+TEST(LearningRateTest, IsConstantUnlessTold) {
+  const SgdSettings sgd{.learning_rate = 0.3, .batch_size = 1};
+  EXPECT_EQ(LearningRateAt(sgd, 0, 10), 0.3);
+  EXPECT_EQ(LearningRateAt(sgd, 99, 10), 0.3);
+}
+
+TEST(LearningRateTest, CosineFallsToZeroOverAllEpochs) {
+  const json config = json::parse(R"({"learning_rate":0.4,"batch_size":1,"schedule":"cosine"})");
+  FieldReader reader("config", config);
+  const SgdSettings sgd = ReadSgdSettings(&reader, /*max_epochs=*/8);
+  ASSERT_TRUE(reader.Finish().ok()) << reader.Finish();
+  EXPECT_EQ(LearningRateAt(sgd, 0, 10), 0.4);
+  EXPECT_NEAR(LearningRateAt(sgd, 20, 10), 0.2 * (1 + std::sqrt(0.5)), 1e-12) << "a quarter";
+  EXPECT_NEAR(LearningRateAt(sgd, 40, 10), 0.2, 1e-12) << "half";
+  EXPECT_NEAR(LearningRateAt(sgd, 80, 10), 0, 1e-12) << "the end";
+  for (int64_t step = 0; step < 80; ++step) {
+    EXPECT_GT(LearningRateAt(sgd, step, 10), LearningRateAt(sgd, step + 1, 10)) << step;
+  }
+}
 
 TEST(ImageOptionsTest, DatasetIsTheSystemsUnlessGiven) {
   const json none = json::object();

@@ -166,6 +166,7 @@ absl::Status ReadAs(const std::string& how, const json& value) {
   FieldReader reader("config", object);
   if (how == "integer") reader.Integer("f", 1, 10);
   if (how == "number") reader.Number("f", "above 0", [](double x) { return x > 0; });
+  if (how == "boolean") reader.Boolean("f", false);
   if (how == "string") reader.String("f");
   if (how == "choice") reader.OneOf("f", {"a", "b"}, "a");
   if (how == "object") reader.Object("f");
@@ -204,6 +205,9 @@ INSTANTIATE_TEST_SUITE_P(
         {"NumberRefused", "number", 0, "config.f is 0; it must be above 0"},
         {"NumberText", "number", "NaN", "config.f is \"NaN\"; it must be above 0"},
         {"NumberObject", "number", json::object(), "config.f is an object; it must be above 0"},
+        {"BooleanTaken", "boolean", true, ""},
+        {"BooleanNumber", "boolean", 0, "config.f is 0; it must be true or false"},
+        {"BooleanText", "boolean", "true", "config.f is \"true\"; it must be true or false"},
         {"StringTaken", "string", "x", ""},
         {"StringEmpty", "string", "", "config.f is \"\"; it must be a string that is not empty"},
         {"ChoiceTaken", "choice", "b", ""},
@@ -238,6 +242,7 @@ TEST(FieldReaderTest, MissingFieldsTakeTheirDefaults) {
   EXPECT_EQ(reader.Number(
                 "n", "any", [](double) { return true; }, 0.5),
             0.5);
+  EXPECT_TRUE(reader.Boolean("b", true));
   EXPECT_EQ(reader.String("s", "d"), "d");
   EXPECT_EQ(reader.OneOf("c", {"a", "b"}, "b"), "b");
   EXPECT_TRUE(reader.Finish().ok());

@@ -223,7 +223,7 @@ class InterruptTest : public TrainerProcessTest,
 TEST_P(InterruptTest, WhatWasTrainedIsSavedAndGoesOnInTheSameBits) {
   json interrupted = Job(0, kMaxEpochs);
   interrupted["checkpoint_out"] = dir_.File("interrupted");
-  TrainerProcess trainer({"--threads", "2"});
+  TrainerProcess trainer({"--threads", "1"});
   trainer.Send(json({{"job", interrupted}}).dump());
   // Were lines kept in a buffer, this would wait until the limit.
   std::vector<std::string> lines = {trainer.ReadLine()};
@@ -239,17 +239,21 @@ TEST_P(InterruptTest, WhatWasTrainedIsSavedAndGoesOnInTheSameBits) {
   rest["checkpoint_in"] = dir_.File("interrupted");
   rest["checkpoint_out"] = dir_.File("resumed");
   lines.pop_back();
-  for (std::string& line : RunAlone(rest, 2)) lines.push_back(std::move(line));
+  for (std::string& line : RunAlone(rest, 1)) lines.push_back(std::move(line));
 
   json straight = Job(0, epochs + 2);
   straight["checkpoint_out"] = dir_.File("straight");
-  EXPECT_EQ(RunAlone(straight, 2), lines);
+  EXPECT_EQ(RunAlone(straight, 1), lines);
   EXPECT_TRUE(ReadTestFile(dir_.File("resumed")) == ReadTestFile(dir_.File("straight")));
 }
 
-INSTANTIATE_TEST_SUITE_P(, InterruptTest,
-                         testing::Values(std::pair<std::string, json>{"lenet", json::object()}),
-                         [](const auto& info) { return info.param.first; });
+INSTANTIATE_TEST_SUITE_P(
+    , InterruptTest,
+    testing::Values(std::pair<std::string, json>{"lenet", json::object()},
+                    std::pair<std::string, json>{"mlp", {{"dropout", 0.2}, {"hidden_units", 32}}},
+                    std::pair<std::string, json>{
+                        "resnet8", {{"width", 2}, {"augment", true}, {"schedule", "cosine"}}}),
+    [](const auto& info) { return info.param.first; });
 
 TEST_F(TrainerProcessTest, ADeviceItDoesNotKnowEndsItBeforeAnyJob) {
   TrainerProcess trainer({"--device", "tpu"});
