@@ -426,22 +426,60 @@ std::string CheckpointOf(const std::string& objective, int64_t epoch) {
   Job job;
   job.objective = objective;
   job.checkpoint_out = dir.File("c");
-  const absl::Status written = WriteCheckpoint(job, epoch, {});
+  Safetensors state;
+  state.tensors["epochs"] = {.dtype = "U8", .shape = {1}, .data = "\x02"};
+  const absl::Status written = WriteCheckpoint(job, epoch, state);
   return written.ok() ? ReadTestFile(job.checkpoint_out) : "";
 }
 
-INSTANTIATE_TEST_SUITE_P(, BadCheckpointTest,
-                         testing::ValuesIn(std::vector<BadCheckpointCase>{
-                             {"Missing", "", "No such file"},
-                             {"Rubbish", "rubbish, not a checkpoint", "not a safetensors file"},
-                             {"CutShort", CheckpointOf("fake", 2).substr(0, 60), "cut short"},
-                             {"OtherEpoch", CheckpointOf("fake", 3),
-                              "it stands at epoch \"3\"; the job's from_epoch is 2"},
-                             {"OtherObjective", CheckpointOf("mlp", 2),
-                              "it is of objective \"mlp\""},
-                             {"NotOurs", SerializeSafetensors({}), "halving_checkpoint"},
-                         }),
-                         [](const auto& info) { return info.param.name; });
+// As CheckpointOf("fake", 2), changed and written again by one that knows the format.
+std::string Changed(const std::function<void(Safetensors*)>& change) {
+  Safetensors file = ParseSafetensors(CheckpointOf("fake", 2)).value();
+  change(&file);
+  return SerializeSafetensors(file);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , BadCheckpointTest,
+    testing::ValuesIn(std::vector<BadCheckpointCase>{
+        {"Missing", "", "No such file"},
+        {"Rubbish", "rubbish, not a checkpoint", "not a safetensors file"},
+        {"CutShort", CheckpointOf("fake", 2).substr(0, 60), "cut short"},
+        {"OtherEpoch", CheckpointOf("fake", 3),
+         "it stands at epoch \"3\"; the job's from_epoch is 2"},
+        {"OtherObjective", CheckpointOf("mlp", 2), "it is of objective \"mlp\""},
+        {"NotOurs", SerializeSafetensors({}), "halving_checkpoint"},
+        {"OtherVersion", Changed([](Safetensors* s) { s->metadata["halving_checkpoint"] = "1"; }),
+         "its metadata say halving_checkpoint \"1\"; this trainer reads \"2\""},
+        {"WeightChanged", Changed([](Safetensors* s) { s->tensors["epochs"].data = "\x03"; }),
+         "its content was changed after it was written"},
+        {"WeightAdded",
+         Changed([](Safetensors* s) { s->tensors["x"] = {.dtype = "U8", .shape = {0}}; }),
+         "its content was changed after it was written"},
+        {"DtypeChanged", Changed([](Safetensors* s) { s->tensors["epochs"].dtype = "I8"; }),
+         "its content was changed after it was written"},
+        {"MetadataChanged", Changed([](Safetensors* s) { s->metadata["architecture"] = "other"; }),
+         "its content was changed after it was written"},
+        {"NoDigest", Changed([](Safetensors* s) { s->metadata.erase("sha256"); }),
+         "its metadata say sha256 \"\""},
+    }),
+    [](const auto& info) { return info.param.name; });
+
+TEST(CheckpointTest, AnyChangedBitIsNoticed) {
+  const TempDir dir;
+  Job job;
+  job.objective = "fake";
+  job.from_epoch = 2;
+  job.checkpoint_in = dir.File("c");
+  const std::string whole = CheckpointOf("fake", 2);
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ (1 << at % 8));
+    WriteTestFile(job.checkpoint_in, changed);
+    const auto state = ReadCheckpoint(job);
+    EXPECT_TRUE(absl::IsDataLoss(state.status())) << "byte " << at << ": " << state.status();
+  }
+}
 
 TEST(CheckpointTest, OneThatFitsIsRead) {
   RunnerFixture f;

@@ -173,14 +173,18 @@ TEST_F(TrainerProcessTest, AChangedCheckpointIsGivenBack) {
   const std::string path = dir_.File("c");
   first["checkpoint_out"] = path;
   RunAlone(first, 1);
-  std::string bytes = ReadTestFile(path);
-  bytes[8] = static_cast<char>(bytes[8] ^ 1);
-  WriteTestFile(path, bytes);
+  const std::string whole = ReadTestFile(path);
   json second = Job(1, 2);
   second["checkpoint_in"] = path;
-  const std::vector<std::string> lines = RunAlone(second, 1);
-  ASSERT_THAT(lines, SizeIs(1));
-  EXPECT_THAT(lines[0], HasSubstr(R"("retryable":true,"unusable_checkpoint":true)"));
+  // In the header, and in the last of the weights.
+  for (const size_t at : {size_t{8}, whole.size() - 1}) {
+    std::string bytes = whole;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    WriteTestFile(path, bytes);
+    const std::vector<std::string> lines = RunAlone(second, 1);
+    ASSERT_THAT(lines, SizeIs(1)) << at;
+    EXPECT_THAT(lines[0], HasSubstr(R"("retryable":true,"unusable_checkpoint":true)")) << at;
+  }
 }
 
 TEST_F(TrainerProcessTest, WritesCheckpointsOnTheWay) {
