@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/time/time.h"
 #include "common/check.h"
 #include "nlohmann/json.hpp"
 #include "worker/trainer/image_settings.h"
@@ -44,7 +45,7 @@ void CheckSettings(const Job& job) {
   FieldReader options("options", job.options);
   FieldReader config("config", job.config);
   const ImageOptions image = ReadImageOptions(&options);
-  const SgdSettings sgd = ReadSgdSettings(&config);
+  const SgdSettings sgd = ReadSgdSettings(&config, job.max_epochs);
   if (!options.Finish().ok()) CheckRefusal(options.Finish());
   if (!config.Finish().ok()) return CheckRefusal(config.Finish());
   HV_CHECK(sgd.batch_size >= 1 && sgd.learning_rate > 0 && std::isfinite(sgd.learning_rate))
@@ -62,6 +63,7 @@ void CheckJob(const Job& job) {
   HV_CHECK(0 <= job.from_epoch && job.from_epoch < job.to_epoch)
       << job.from_epoch << " to " << job.to_epoch;
   HV_CHECK((job.from_epoch > 0) == !job.checkpoint_in.empty()) << job.from_epoch;
+  HV_CHECK(job.checkpoint_interval >= absl::ZeroDuration()) << job.checkpoint_interval;
   HV_CHECK(!job.objective.empty() && job.options.is_object() && job.config.is_object());
   const std::string line = Written(job);
   const absl::StatusOr<Job> again = ParseJob(line);

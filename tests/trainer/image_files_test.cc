@@ -1,5 +1,9 @@
 #include "worker/trainer/image_files.h"
 
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -112,6 +116,26 @@ TEST(ReadFileTest, TakesTheFileAsItLies) {
   EXPECT_TRUE(absl::IsNotFound(ReadFile(dir.File("none"), kAnyBytes).status()));
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadFile(dir.File("f"), 3).status()));
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadFile(dir.path(), kAnyBytes).status()));
+}
+
+TEST(ReadFileTest, RefusesWhatHasNoEnd) {
+  const TempDir dir;
+  ASSERT_EQ(mkfifo(dir.File("pipe").c_str(), 0600), 0);
+  for (const std::string& path : {dir.File("pipe"), std::string("/dev/zero")}) {
+    const absl::Status status = ReadFile(path, kAnyBytes).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(path + " is not a regular file"));
+  }
+}
+
+// Its holes take no room on the disk, but would in memory.
+TEST(ReadFileTest, RefusesAFileThatIsLargeOnPaperOnly) {
+  const TempDir dir;
+  WriteTestFile(dir.File("f"), "x");
+  std::filesystem::resize_file(dir.File("f"), uint64_t{1} << 40);
+  const absl::Status status = ReadFile(dir.File("f"), kAnyBytes).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("more than 1073741824 bytes"));
 }
 
 TEST(WriteFileAtomicallyTest, ReplacesAndLeavesNothingBeside) {

@@ -1,7 +1,6 @@
 #include "worker/trainer/lenet.h"
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/temp_dir.h"
 #include "tests/trainer/test_images.h"
+#include "tests/trainer/training_fixture.h"
 #include "worker/trainer/image_store.h"
 #include "worker/trainer/torch_runtime.h"
 
@@ -21,68 +21,16 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-constexpr int kTrainImages = 600;
-constexpr int kTestImages = 100;
-
-// LibTorch can be set up only once in a process.
-class TorchEnvironment : public testing::Environment {
- public:
-  void SetUp() override {
-    const absl::Status status = SetUpTorch("cpu", 1);
-    ASSERT_TRUE(status.ok()) << status;
-  }
-};
-const testing::Environment* const kTorch = testing::AddGlobalTestEnvironment(new TorchEnvironment);
-
-class LenetTest : public testing::Test {
+class LenetTest : public TrainingTest {
  protected:
-  static void SetUpTestSuite() {
-    dir_ = new TempDir;
-    WriteTestImages(dir_->path(), kTrainImages, kTestImages);
-  }
-  static void TearDownTestSuite() {
-    delete dir_;
-    dir_ = nullptr;
-  }
+  LenetTest() : TrainingTest(MakeLenetObjective(std::make_shared<ImageStore>("cpu"))) {}
 
-  // A job on the test's images; `config` and `options` add to what it needs or replace it.
   static Job MakeJob(const json& config = json::object(), const json& options = json::object()) {
-    Job job;
-    job.objective = "lenet";
-    job.to_epoch = 1;
-    job.seed = 5;
-    job.config = {{"learning_rate", 0.1}, {"batch_size", 20}};
-    job.config.update(config);
-    job.options = {{"dataset", dir_->path()}, {"activation", "relu"}};
-    job.options.update(options);
-    return job;
+    json all = {{"activation", "relu"}};
+    all.update(options);
+    return TrainingTest::MakeJob(config, all);
   }
-
-  std::unique_ptr<Training> Start(const Job& job, const Safetensors* state = nullptr) {
-    absl::StatusOr<std::unique_ptr<Training>> training = lenet_->Start(job, state);
-    EXPECT_TRUE(training.ok()) << training.status();
-    return training.ok() ? *std::move(training) : nullptr;
-  }
-
-  // The state after `epochs` epochs, as a file's bytes.
-  std::string StateAfter(const Job& job, int epochs) {
-    const std::unique_ptr<Training> training = Start(job);
-    for (int i = 0; i < epochs; ++i) EXPECT_TRUE(training->RunEpoch().ok());
-    return SerializeSafetensors(training->State().value());
-  }
-
-  std::vector<float> Weights(const Job& job, int epochs, const std::string& tensor) {
-    const Safetensors state = ParseSafetensors(StateAfter(job, epochs)).value();
-    const std::string& data = state.tensors.at(tensor).data;
-    std::vector<float> weights(data.size() / sizeof(float));
-    std::memcpy(weights.data(), data.data(), data.size());
-    return weights;
-  }
-
-  static TempDir* dir_;
-  std::unique_ptr<Objective> lenet_ = MakeLenetObjective(std::make_shared<ImageStore>("cpu"));
 };
-TempDir* LenetTest::dir_ = nullptr;
 
 TEST_F(LenetTest, Learns) {
   const std::unique_ptr<Training> training =
@@ -137,19 +85,12 @@ TEST_F(LenetTest, SeedDecidesEverything) {
   EXPECT_FALSE(StateAfter(job, 2) == once);
 }
 
-TEST_F(LenetTest, ResumesBitForBit) {
-  const Job whole = MakeJob({{"momentum", 0.9}});
-  const Safetensors half = ParseSafetensors(StateAfter(whole, 2)).value();
-  Job second = whole;
-  second.from_epoch = 2;
-  const std::unique_ptr<Training> training = Start(second, &half);
-  const double third_error = training->RunEpoch().value();
-  ASSERT_TRUE(training->RunEpoch().ok());
-  EXPECT_TRUE(SerializeSafetensors(training->State().value()) == StateAfter(whole, 4));
+TEST_F(LenetTest, ResumesBitForBit) { ExpectResumesBitForBit(MakeJob({{"momentum", 0.9}})); }
 
-  const std::unique_ptr<Training> unbroken = Start(whole);
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(unbroken->RunEpoch().ok());
-  EXPECT_EQ(unbroken->RunEpoch().value(), third_error);
+TEST_F(LenetTest, ResumesItsScheduleBitForBit) {
+  Job job = MakeJob({{"schedule", "cosine"}, {"label_smoothing", 0.1}});
+  job.max_epochs = 4;
+  ExpectResumesBitForBit(job);
 }
 
 // With a single batch an epoch is one step, which can be checked by hand.
@@ -200,6 +141,42 @@ TEST_F(LenetTest, TheLastBatchMayBeSmaller) {
   EXPECT_GT(with_rest, 1.5 * one_step);
 }
 
+// The gradient of the bias before the softmax is p - y, and of smoothed labels p - (1 - a) y - a
+// / 10.
+TEST_F(LenetTest, LabelSmoothingSpreadsTheLabel) {
+  const json options = {{"train_examples", 1}};
+  const json one_image = {{"batch_size", 1}, {"learning_rate", 1}};
+  json smooth = one_image;
+  smooth["label_smoothing"] = 0.5;
+  const std::string name = "model.linear3.bias";
+  const std::vector<float> plain = Weights(MakeJob(one_image, options), 1, name);
+  const std::vector<float> smoothed = Weights(MakeJob(smooth, options), 1, name);
+  int labels = 0;
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const bool label = smoothed[i] < plain[i];
+    labels += label ? 1 : 0;
+    ASSERT_NEAR(smoothed[i] - plain[i], 0.5 * 0.1 - (label ? 0.5 : 0), 1e-5) << i;
+  }
+  EXPECT_EQ(labels, 1);
+}
+
+// Half way the cosine's rate is half of the first, and an epoch of one batch is one step.
+TEST_F(LenetTest, TheScheduleSetsTheRateOfEachStep) {
+  const json one_batch = {{"batch_size", 500}, {"learning_rate", 0.1}};
+  json falling = one_batch;
+  falling["schedule"] = "cosine";
+  Job job = MakeJob(falling);
+  job.max_epochs = 2;
+  const std::string name = "model.linear2.weight";
+  const std::vector<float> one = Weights(MakeJob(one_batch), 1, name);
+  const std::vector<float> two = Weights(MakeJob(one_batch), 2, name);
+  EXPECT_EQ(Weights(job, 1, name), one);
+  const std::vector<float> fallen = Weights(job, 2, name);
+  for (size_t i = 0; i < one.size(); ++i) {
+    ASSERT_NEAR(fallen[i], one[i] + 0.5 * (two[i] - one[i]), 1e-6) << i;
+  }
+}
+
 TEST_F(LenetTest, DivergesToNaN) {
   const std::unique_ptr<Training> training = Start(MakeJob({{"learning_rate", 1e30}}));
   EXPECT_TRUE(std::isnan(training->RunEpoch().value()));
@@ -219,7 +196,8 @@ TEST_F(LenetTest, KeepsTheImagesFromJobToJob) {
   std::filesystem::remove_all(dir.path());
   EXPECT_NE(Start(job), nullptr);
   ASSERT_NE(Start(MakeJob()), nullptr);
-  EXPECT_TRUE(absl::IsNotFound(lenet_->Start(job, nullptr).status())) << "one dataset at a time";
+  EXPECT_TRUE(absl::IsNotFound(objective_->Start(job, nullptr).status()))
+      << "one dataset at a time";
 }
 
 struct RefusalCase {
@@ -233,7 +211,7 @@ class LenetRefusalTest : public LenetTest, public testing::WithParamInterface<Re
 
 TEST_P(LenetRefusalTest, Names) {
   const auto& [name, config, options, code, error] = GetParam();
-  const absl::Status status = lenet_->Start(MakeJob(config, options), nullptr).status();
+  const absl::Status status = objective_->Start(MakeJob(config, options), nullptr).status();
   EXPECT_EQ(status.code(), code) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(error));
 }
@@ -247,6 +225,8 @@ INSTANTIATE_TEST_SUITE_P(
          "config.batch_size is 501; it must be at most 500"},
         {"UnknownConfig", json::parse(R"({"dropout":0.5})"), json::object(), kInvalid,
          "config.dropout is 0.5, but no such field is known"},
+        {"CosineWithoutAnEnd", json::parse(R"({"schedule":"cosine"})"), json::object(), kInvalid,
+         "config.schedule is \"cosine\", which ends at the study's last epoch"},
         {"UnknownOption", json::object(), json::parse(R"({"augment":true})"), kInvalid,
          "options may hold dataset, train_examples, validation_examples, activation"},
         {"Activation", json::object(), json::parse(R"({"activation":"tanh"})"), kInvalid,
@@ -272,7 +252,7 @@ TEST_P(LenetForeignStateTest, IsUnusable) {
   Safetensors state = ParseSafetensors(StateAfter(job, 0)).value();
   ASSERT_NE(Start(job, &state), nullptr) << "it must be the change that is refused";
   change(&state);
-  const absl::Status status = lenet_->Start(job, &state).status();
+  const absl::Status status = objective_->Start(job, &state).status();
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(error));
 }
@@ -303,7 +283,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(LenetTest, AStateWithMomentumIsNotOneWithout) {
   const Safetensors state = ParseSafetensors(StateAfter(MakeJob({{"momentum", 0.9}}), 0)).value();
-  EXPECT_TRUE(absl::IsDataLoss(lenet_->Start(MakeJob(), &state).status()));
+  EXPECT_TRUE(absl::IsDataLoss(objective_->Start(MakeJob(), &state).status()));
 }
 
 TEST(SetUpTorchTest, NamesTheDevicesThereAre) {
@@ -333,6 +313,8 @@ TEST(StatusOfTorchExceptionTest, TellsMemoryFromTheRest) {
       StatusOf(std::runtime_error("CUDA out of memory. Tried to allocate 2.00 GiB"))));
   EXPECT_TRUE(absl::IsResourceExhausted(StatusOf(
       std::runtime_error("DefaultCPUAllocator: can't allocate memory: you tried to allocate"))));
+  EXPECT_TRUE(absl::IsResourceExhausted(StatusOf(
+      std::runtime_error("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"))));
   EXPECT_TRUE(absl::IsInternal(StatusOf(std::runtime_error("device-side assert triggered"))));
 }
 

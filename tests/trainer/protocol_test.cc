@@ -20,7 +20,7 @@ TEST(ParseJobTest, TakesEveryField) {
       R"({"job":{"study":"lenet","trial_id":7,"objective":"lenet","options":{"activation":"relu"},)"
       R"("config":{"learning_rate":0.1,"batch_size":128},"from_epoch":2,"to_epoch":4,"seed":123,)"
       R"("checkpoint_in":"/a/in.safetensors","checkpoint_out":"/a/out.safetensors",)"
-      R"("max_epochs":10,"attempt":1}})");
+      R"("max_epochs":10,"checkpoint_interval":0.5,"attempt":1}})");
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->study, "lenet");
   EXPECT_EQ(job->trial_id, 7);
@@ -33,18 +33,20 @@ TEST(ParseJobTest, TakesEveryField) {
   EXPECT_EQ(job->checkpoint_in, "/a/in.safetensors");
   EXPECT_EQ(job->checkpoint_out, "/a/out.safetensors");
   EXPECT_EQ(job->max_epochs, 10);
+  EXPECT_EQ(job->checkpoint_interval, absl::Milliseconds(500));
 }
 
 TEST(ParseJobTest, MostFieldsMayBeMissingEmptyOrNull) {
   const absl::StatusOr<Job> job = ParseJob(
       R"({"job":{"objective":"x","to_epoch":1,"options":null,"study":"","checkpoint_in":"",)"
-      R"("checkpoint_out":null,"max_epochs":null}})");
+      R"("checkpoint_out":null,"max_epochs":null,"checkpoint_interval":null}})");
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->options, json::object());
   EXPECT_EQ(job->config, json::object());
   EXPECT_EQ(job->from_epoch, 0);
   EXPECT_EQ(job->checkpoint_out, "");
   EXPECT_EQ(job->max_epochs, std::nullopt);
+  EXPECT_EQ(job->checkpoint_interval, absl::ZeroDuration());
 }
 
 struct BadJobCase {
@@ -90,6 +92,13 @@ INSTANTIATE_TEST_SUITE_P(
          "from_epoch is 0, which starts afresh"},
         {"PastTheTop", R"({"job":{"objective":"x","to_epoch":4,"max_epochs":3}})",
          "job.max_epochs is 3"},
+        {"IntervalNegative", R"({"job":{"objective":"x","to_epoch":4,"checkpoint_interval":-0.1}})",
+         "job.checkpoint_interval is -0.1; it must be a finite number of seconds, 0 or above"},
+        {"IntervalAsText", R"({"job":{"objective":"x","to_epoch":4,"checkpoint_interval":"60s"}})",
+         "job.checkpoint_interval is \"60s\"; it must be a finite number of seconds"},
+        {"IntervalBeyondDouble",
+         R"({"job":{"objective":"x","to_epoch":4,"checkpoint_interval":1e999}})",
+         "one JSON object"},
         {"ConfigIsList", R"({"job":{"objective":"x","to_epoch":4,"config":[]}})",
          "job.config is a list; it must be an object"},
         {"Deep", std::string(100'000, '['), "nested deeper"},
@@ -126,6 +135,8 @@ TEST(EventTest, FailedStaysOneLineOfUtf8) {
             "{\"failed\":{\"reason\":\"bad byte \xef\xbf\xbd\",\"retryable\":false}}");
   EXPECT_EQ(FailedLine({.reason = "r", .retryable = true, .unusable_checkpoint = true}),
             R"({"failed":{"reason":"r","retryable":true,"unusable_checkpoint":true}})");
+  EXPECT_EQ(FailedLine({.reason = "r", .retryable = true, .out_of_memory = true}),
+            R"({"failed":{"out_of_memory":true,"reason":"r","retryable":true}})");
 }
 
 TEST(FailureOfTest, OnlyTheJobsOwnFaultsAreFinal) {
@@ -138,8 +149,14 @@ TEST(FailureOfTest, OnlyTheJobsOwnFaultsAreFinal) {
   EXPECT_TRUE(lost.retryable);
   EXPECT_TRUE(lost.unusable_checkpoint);
 
-  const Failure other = FailureOf(absl::ResourceExhaustedError("memory"));
+  const Failure memory = FailureOf(absl::ResourceExhaustedError("memory"));
+  EXPECT_TRUE(memory.retryable);
+  EXPECT_TRUE(memory.out_of_memory);
+  EXPECT_FALSE(memory.unusable_checkpoint);
+
+  const Failure other = FailureOf(absl::UnavailableError("disk"));
   EXPECT_TRUE(other.retryable);
+  EXPECT_FALSE(other.out_of_memory);
   EXPECT_FALSE(other.unusable_checkpoint);
 }
 
@@ -149,6 +166,7 @@ absl::Status ReadAs(const std::string& how, const json& value) {
   FieldReader reader("config", object);
   if (how == "integer") reader.Integer("f", 1, 10);
   if (how == "number") reader.Number("f", "above 0", [](double x) { return x > 0; });
+  if (how == "boolean") reader.Boolean("f", false);
   if (how == "string") reader.String("f");
   if (how == "choice") reader.OneOf("f", {"a", "b"}, "a");
   if (how == "object") reader.Object("f");
@@ -187,6 +205,9 @@ INSTANTIATE_TEST_SUITE_P(
         {"NumberRefused", "number", 0, "config.f is 0; it must be above 0"},
         {"NumberText", "number", "NaN", "config.f is \"NaN\"; it must be above 0"},
         {"NumberObject", "number", json::object(), "config.f is an object; it must be above 0"},
+        {"BooleanTaken", "boolean", true, ""},
+        {"BooleanNumber", "boolean", 0, "config.f is 0; it must be true or false"},
+        {"BooleanText", "boolean", "true", "config.f is \"true\"; it must be true or false"},
         {"StringTaken", "string", "x", ""},
         {"StringEmpty", "string", "", "config.f is \"\"; it must be a string that is not empty"},
         {"ChoiceTaken", "choice", "b", ""},
@@ -221,6 +242,7 @@ TEST(FieldReaderTest, MissingFieldsTakeTheirDefaults) {
   EXPECT_EQ(reader.Number(
                 "n", "any", [](double) { return true; }, 0.5),
             0.5);
+  EXPECT_TRUE(reader.Boolean("b", true));
   EXPECT_EQ(reader.String("s", "d"), "d");
   EXPECT_EQ(reader.OneOf("c", {"a", "b"}, "b"), "b");
   EXPECT_TRUE(reader.Finish().ok());

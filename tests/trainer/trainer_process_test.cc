@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -172,25 +173,91 @@ TEST_F(TrainerProcessTest, AChangedCheckpointIsGivenBack) {
   const std::string path = dir_.File("c");
   first["checkpoint_out"] = path;
   RunAlone(first, 1);
-  std::string bytes = ReadTestFile(path);
-  bytes[8] = static_cast<char>(bytes[8] ^ 1);
-  WriteTestFile(path, bytes);
+  const std::string whole = ReadTestFile(path);
   json second = Job(1, 2);
   second["checkpoint_in"] = path;
-  const std::vector<std::string> lines = RunAlone(second, 1);
-  ASSERT_THAT(lines, SizeIs(1));
-  EXPECT_THAT(lines[0], HasSubstr(R"("retryable":true,"unusable_checkpoint":true)"));
+  // In the header, and in the last of the weights.
+  for (const size_t at : {size_t{8}, whole.size() - 1}) {
+    std::string bytes = whole;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    WriteTestFile(path, bytes);
+    const std::vector<std::string> lines = RunAlone(second, 1);
+    ASSERT_THAT(lines, SizeIs(1)) << at;
+    EXPECT_THAT(lines[0], HasSubstr(R"("retryable":true,"unusable_checkpoint":true)")) << at;
+  }
 }
 
-TEST_F(TrainerProcessTest, SigtermEndsItAndLinesComeAtOnce) {
-  TrainerProcess trainer({"--threads", "1"});
-  trainer.Send(json({{"job", Job(0, 1'000'000)}}).dump());
-  // Were lines kept in a buffer, this would wait until the limit.
-  EXPECT_THAT(trainer.ReadLine(), StartsWith(R"({"epoch":1,)"));
-  trainer.Kill(SIGTERM);
-  const int status = trainer.Wait();
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
+TEST_F(TrainerProcessTest, WritesCheckpointsOnTheWay) {
+  json job = Job(0, 3);
+  job["checkpoint_out"] = dir_.File("c");
+  job["checkpoint_interval"] = 1e-6;  // Below what an epoch takes: after each.
+  EXPECT_THAT(RunAlone(job, 1),
+              ElementsAre(StartsWith(R"({"epoch":1,)"), R"({"checkpoint":{"epoch":1}})",
+                          StartsWith(R"({"epoch":2,)"), R"({"checkpoint":{"epoch":2}})",
+                          StartsWith(R"({"epoch":3,)"), R"({"checkpoint":{"epoch":3}})",
+                          StartsWith(R"({"done":)")));
 }
+
+TEST_F(TrainerProcessTest, SigtermEndsTheWaitForAJob) {
+  TrainerProcess trainer({"--threads", "1"});
+  trainer.Send("no job at all");
+  trainer.ReadLine();  // It serves.
+  trainer.Kill(SIGTERM);
+  EXPECT_EQ(trainer.Wait(), 0);
+  EXPECT_THAT(trainer.ReadLines(), ElementsAre());
+}
+
+// A worker that leaves in the middle of a job, and another that takes it over.
+class InterruptTest : public TrainerProcessTest,
+                      public testing::WithParamInterface<std::pair<std::string, json>> {
+ protected:
+  // As long as the test needs it, and the same schedule however long that is.
+  json Job(int from_epoch, int to_epoch) const {
+    json job = TrainerProcessTest::Job(from_epoch, to_epoch);
+    job["objective"] = GetParam().first;
+    job["options"] = {{"dataset", dir_.path()}, {"train_examples", 200}};
+    job["config"].update(GetParam().second);
+    job["max_epochs"] = kMaxEpochs;
+    return job;
+  }
+
+  static constexpr int kMaxEpochs = 1'000'000;
+};
+
+TEST_P(InterruptTest, WhatWasTrainedIsSavedAndGoesOnInTheSameBits) {
+  json interrupted = Job(0, kMaxEpochs);
+  interrupted["checkpoint_out"] = dir_.File("interrupted");
+  TrainerProcess trainer({"--threads", "1"});
+  trainer.Send(json({{"job", interrupted}}).dump());
+  // Were lines kept in a buffer, this would wait until the limit.
+  std::vector<std::string> lines = {trainer.ReadLine()};
+  ASSERT_THAT(lines[0], StartsWith(R"({"epoch":1,)"));
+  trainer.Kill(SIGTERM);
+  for (std::string& line : trainer.ReadLines()) lines.push_back(std::move(line));
+  EXPECT_EQ(trainer.Wait(), 0);
+  // One line for each epoch, then the checkpoint's, and no `done`.
+  const auto epochs = static_cast<int>(lines.size()) - 1;
+  ASSERT_EQ(lines.back(), absl::StrCat(R"({"checkpoint":{"epoch":)", epochs, "}}"));
+
+  json rest = Job(epochs, epochs + 2);
+  rest["checkpoint_in"] = dir_.File("interrupted");
+  rest["checkpoint_out"] = dir_.File("resumed");
+  lines.pop_back();
+  for (std::string& line : RunAlone(rest, 1)) lines.push_back(std::move(line));
+
+  json straight = Job(0, epochs + 2);
+  straight["checkpoint_out"] = dir_.File("straight");
+  EXPECT_EQ(RunAlone(straight, 1), lines);
+  EXPECT_TRUE(ReadTestFile(dir_.File("resumed")) == ReadTestFile(dir_.File("straight")));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , InterruptTest,
+    testing::Values(std::pair<std::string, json>{"lenet", json::object()},
+                    std::pair<std::string, json>{"mlp", {{"dropout", 0.2}, {"hidden_units", 32}}},
+                    std::pair<std::string, json>{
+                        "resnet8", {{"width", 2}, {"augment", true}, {"schedule", "cosine"}}}),
+    [](const auto& info) { return info.param.first; });
 
 TEST_F(TrainerProcessTest, ADeviceItDoesNotKnowEndsItBeforeAnyJob) {
   TrainerProcess trainer({"--device", "tpu"});

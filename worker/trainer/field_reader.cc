@@ -73,6 +73,14 @@ double FieldReader::Number(absl::string_view field, absl::string_view allowed,
   return fallback.value_or(0);
 }
 
+bool FieldReader::Boolean(absl::string_view field, bool fallback) {
+  const nlohmann::json* const value = Find(field);
+  if (value == nullptr) return fallback;
+  if (value->is_boolean()) return value->get<bool>();
+  RefuseValue(field, value, "true or false");
+  return fallback;
+}
+
 std::string FieldReader::String(absl::string_view field, std::optional<std::string> fallback) {
   const nlohmann::json* const value = Find(field);
   if (value == nullptr && fallback.has_value()) return *fallback;

@@ -43,6 +43,9 @@ class FieldReader {
                 absl::FunctionRef<bool(double)> accepts,
                 std::optional<double> fallback = std::nullopt);
 
+  // True or false, and nothing that is like one of them.
+  bool Boolean(absl::string_view field, bool fallback);
+
   // A string, not empty.
   std::string String(absl::string_view field, std::optional<std::string> fallback = std::nullopt);
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
@@ -99,9 +100,16 @@ absl::StatusOr<std::string> ReadPlainOrGzipFile(const std::string& path, size_t 
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK the open itself would wait for somebody to write into a pipe.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return CannotOpen(path, errno);
   const absl::Cleanup closer = [fd] { close(fd); };
+  struct stat file {};
+  if (fstat(fd, &file) != 0) return CannotOpen(path, errno);
+  if (!S_ISREG(file.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
+  }
+  if (static_cast<uint64_t>(file.st_size) > max_bytes) return TooLarge(path, max_bytes);
   std::string content;
   while (true) {
     const size_t before = content.size();

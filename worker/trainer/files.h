@@ -16,7 +16,8 @@ namespace halving {
 // (a small gzip file can unpack to more than the memory holds).
 absl::StatusOr<std::string> ReadPlainOrGzipFile(const std::string& path, size_t max_bytes);
 
-// The same for a file that is taken as it lies.
+// The same for a file that is taken as it lies, and must be a regular one: a pipe or a device could
+// be read for ever. One that is too large is not read at all.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);
 
 // Puts `content` under `path`, durable, in one step: whoever looks finds the old file or the new

@@ -1,6 +1,7 @@
 #include "worker/trainer/image_objective.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <torch/autograd.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
@@ -9,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "common/random.h"
 #include "common/status.h"
 #include "worker/trainer/device_images.h"
+#include "worker/trainer/image_augment.h"
 #include "worker/trainer/image_settings.h"
 #include "worker/trainer/shuffle.h"
 #include "worker/trainer/torch_runtime.h"
@@ -33,6 +36,21 @@ constexpr char kArchitectureKey[] = "architecture";
 constexpr int64_t kEvaluationBatch = 250;
 
 constexpr double kMaxPixel = 255;
+
+// What randomness is for, so that no two uses of it see the same numbers.
+enum class Draw : uint64_t { kAugment = 1, kModel = 2 };
+
+uint64_t SeedOf(Draw draw, uint64_t seed, int64_t epoch, int64_t step) {
+  return MixBits(MixBits(seed, static_cast<uint64_t>(draw)), static_cast<uint64_t>(epoch),
+                 static_cast<uint64_t>(step));
+}
+
+// Sets what the default generator of a device gives next.
+void SeedDefaultGenerator(const torch::Device& device, uint64_t seed) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  generator.set_current_seed(seed);
+}
 
 DeviceImageSet Slice(const DeviceImageSet& set, int64_t from, int64_t count) {
   return {.pixels = set.pixels.narrow(0, from, count), .labels = set.labels.narrow(0, from, count)};
@@ -95,6 +113,7 @@ struct Setup {
   uint64_t seed = 0;
   int64_t epoch = 0;  // Epochs it has had.
   std::string architecture;
+  bool augment = false;
 };
 
 // ImageTraining is one trial of an image objective.
@@ -127,7 +146,8 @@ class ImageTraining : public Training {
 
  private:
   bool TrainOneEpoch();
-  void Step(const std::vector<Tensor>& gradients);
+  DeviceImageSet ExamplesOfEpoch() const;
+  void Step(const std::vector<Tensor>& gradients, double learning_rate);
   double ErrorOn(const DeviceImageSet& set);
 
   Setup setup_;
@@ -191,39 +211,57 @@ absl::StatusOr<Safetensors> ImageTraining::State() {
   }
 }
 
+// Shuffled, and augmented where that is wanted. Gathered once, so that each batch is a slice.
+DeviceImageSet ImageTraining::ExamplesOfEpoch() const {
+  const Tensor order =
+      torch::tensor(ShuffledIndices(SizeOf(setup_.train), setup_.seed, setup_.epoch))
+          .to(setup_.train.labels.device());
+  DeviceImageSet examples{.pixels = setup_.train.pixels.index_select(0, order),
+                          .labels = setup_.train.labels.index_select(0, order)};
+  if (setup_.augment) {
+    examples.pixels = AugmentImages(examples.pixels,
+                                    SeedOf(Draw::kAugment, setup_.seed, setup_.epoch, /*step=*/0));
+  }
+  return examples;
+}
+
 // False if the loss stopped being a finite number, after which it never is one again.
 bool ImageTraining::TrainOneEpoch() {
   model_->train();
-  const int64_t count = SizeOf(setup_.train);
-  const Tensor order = torch::tensor(ShuffledIndices(count, setup_.seed, setup_.epoch))
-                           .to(setup_.train.labels.device());
-  // Gathered once, so that each batch is a slice.
-  const DeviceImageSet shuffled{.pixels = setup_.train.pixels.index_select(0, order),
-                                .labels = setup_.train.labels.index_select(0, order)};
+  const SgdSettings& sgd = setup_.sgd;
+  const DeviceImageSet examples = ExamplesOfEpoch();
+  const int64_t count = SizeOf(examples);
+  const int64_t steps = (count + sgd.batch_size - 1) / sgd.batch_size;
   Tensor loss_sum = torch::zeros({}, parameters_.front().options().requires_grad(false));
-  for (int64_t at = 0; at < count; at += setup_.sgd.batch_size) {
-    const DeviceImageSet batch = Slice(shuffled, at, std::min(setup_.sgd.batch_size, count - at));
+  for (int64_t step = 0; step < steps; ++step) {
+    SeedDefaultGenerator(examples.labels.device(),
+                         SeedOf(Draw::kModel, setup_.seed, setup_.epoch, step));
+    const int64_t at = step * sgd.batch_size;
+    const DeviceImageSet batch = Slice(examples, at, std::min(sgd.batch_size, count - at));
     const Tensor logits = model_->forward(ToInput(batch.pixels));
-    const Tensor loss = torch::cross_entropy_loss(logits, batch.labels);
-    Step(torch::autograd::grad({loss}, parameters_));
+    const Tensor loss =
+        torch::cross_entropy_loss(logits, batch.labels, /*weight=*/{}, at::Reduction::Mean,
+                                  /*ignore_index=*/-100, sgd.label_smoothing);
+    Step(torch::autograd::grad({loss}, parameters_),
+         LearningRateAt(sgd, (setup_.epoch - 1) * steps + step, steps));
     loss_sum.add_(loss.detach());
   }
   return std::isfinite(loss_sum.item<double>());
 }
 
 // As torch.optim.SGD: decay joins the gradient, velocity starts at the first gradient.
-void ImageTraining::Step(const std::vector<Tensor>& gradients) {
+void ImageTraining::Step(const std::vector<Tensor>& gradients, double learning_rate) {
   const torch::NoGradGuard no_grad;
   if (setup_.sgd.weight_decay > 0) {
     at::_foreach_add_(gradients, parameters_, setup_.sgd.weight_decay);
   }
   if (velocities_.empty()) {
-    at::_foreach_add_(parameters_, gradients, -setup_.sgd.learning_rate);
+    at::_foreach_add_(parameters_, gradients, -learning_rate);
     return;
   }
   at::_foreach_mul_(velocities_, setup_.sgd.momentum);
   at::_foreach_add_(velocities_, gradients);
-  at::_foreach_add_(parameters_, velocities_, -setup_.sgd.learning_rate);
+  at::_foreach_add_(parameters_, velocities_, -learning_rate);
 }
 
 double ImageTraining::ErrorOn(const DeviceImageSet& set) {
@@ -252,11 +290,11 @@ class ImageObjective : public Objective {
   absl::StatusOr<std::unique_ptr<Training>> Start(const Job& job,
                                                   const Safetensors* state) override {
     FieldReader options("options", job.options);
-    const ImageOptions image_options = ReadImageOptions(&options);
-    const ModelChoice choice = read_(&options);
-    HV_RETURN_IF_ERROR(options.Finish());
     FieldReader config("config", job.config);
-    const SgdSettings sgd = ReadSgdSettings(&config);
+    const ImageOptions image_options = ReadImageOptions(&options);
+    const SgdSettings sgd = ReadSgdSettings(&config, job.max_epochs);
+    const ModelChoice choice = read_(&options, &config);
+    HV_RETURN_IF_ERROR(options.Finish());
     HV_RETURN_IF_ERROR(config.Finish());
     HV_ASSIGN_OR_RETURN(const std::shared_ptr<const DeviceImages> images,
                         store_->Load(image_options.dataset));
@@ -278,7 +316,8 @@ class ImageObjective : public Objective {
                   .sgd = sgd,
                   .seed = static_cast<uint64_t>(job.seed),
                   .epoch = job.from_epoch,
-                  .architecture = choice.architecture};
+                  .architecture = choice.architecture,
+                  .augment = choice.augment};
       std::shared_ptr<ImageModel> model = choice.make();
       InitialiseModel(model.get(), setup.seed);
       model->to(torch::Device(store_->device()));

@@ -25,14 +25,20 @@ class ImageModel : public torch::nn::Module {
 struct ModelChoice {
   std::string architecture;  // Tells apart models that cannot go on from each other's checkpoints.
   std::function<std::shared_ptr<ImageModel>()> make;
+  bool augment = false;  // Whether it trains on images as AugmentImages() changes them.
 };
 
-// Reads the options that are the model's own; problems are kept in the reader.
-using ReadModel = std::function<ModelChoice(FieldReader* options)>;
+// Reads the options and hyper-parameters that are the model's own, beside those of
+// image_settings.h; problems are kept in the readers.
+using ReadModel = std::function<ModelChoice(FieldReader* options, FieldReader* config)>;
 
 // Draws the weights of every convolution and linear layer from Xavier's uniform distribution and
-// leaves biases at PyTorch's default (uniform, by the layer's inputs), as d2l.ai does. The initial
-// state is a function of the job's seed alone, the same on every device.
+// leaves biases at PyTorch's default (uniform, by the layer's inputs), as d2l.ai does. Layers of
+// other kinds keep what their constructors give, which must not be random. The initial state is a
+// function of the job's seed alone, the same on every device.
+//
+// What a model draws from LibTorch's default generator while it trains, as dropout does, is a
+// function of (seed, epoch, step), so that a resumed trial draws what an unbroken one would have.
 std::unique_ptr<Objective> MakeImageObjective(std::shared_ptr<ImageStore> store, ReadModel read);
 
 }  // namespace halving

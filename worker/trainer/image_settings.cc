@@ -1,6 +1,8 @@
 #include "worker/trainer/image_settings.h"
 
+#include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "absl/strings/str_cat.h"
 
@@ -20,7 +22,7 @@ ImageOptions ReadImageOptions(FieldReader* options) {
   return result;
 }
 
-SgdSettings ReadSgdSettings(FieldReader* config) {
+SgdSettings ReadSgdSettings(FieldReader* config, std::optional<int64_t> max_epochs) {
   SgdSettings result;
   result.learning_rate = config->Number("learning_rate", "a finite number above 0",
                                         [](double rate) { return rate > 0; });
@@ -30,7 +32,27 @@ SgdSettings ReadSgdSettings(FieldReader* config) {
       [](double momentum) { return momentum >= 0 && momentum < 1; }, 0.0);
   result.weight_decay = config->Number(
       "weight_decay", "a finite number, 0 or above", [](double decay) { return decay >= 0; }, 0.0);
+  result.label_smoothing = config->Number(
+      "label_smoothing", "a number from 0 to 1, 1 not included",
+      [](double share) { return share >= 0 && share < 1; }, 0.0);
+  if (config->OneOf("schedule", {"constant", "cosine"}, "constant") == "cosine") {
+    if (!max_epochs.has_value()) {
+      config->Refuse(
+          "schedule",
+          "is \"cosine\", which ends at the study's last epoch, but the job has no "
+          "max_epochs; start the trainer by a worker that sends it, or use \"constant\"");
+    }
+    result.cosine_epochs = max_epochs;
+  }
   return result;
+}
+
+double LearningRateAt(const SgdSettings& sgd, int64_t steps_made, int64_t steps_per_epoch) {
+  if (!sgd.cosine_epochs.has_value()) return sgd.learning_rate;
+  const double all_steps =
+      static_cast<double>(*sgd.cosine_epochs) * static_cast<double>(steps_per_epoch);
+  const double progress = static_cast<double>(steps_made) / all_steps;
+  return sgd.learning_rate * (1 + std::cos(std::numbers::pi * progress)) / 2;
 }
 
 absl::StatusOr<ImageSplit> SplitImages(const ImageOptions& options, const SgdSettings& sgd,

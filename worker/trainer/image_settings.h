@@ -25,6 +25,9 @@ struct SgdSettings {
   int64_t batch_size = 0;
   double momentum = 0;
   double weight_decay = 0;
+  double label_smoothing = 0;  // The share of each label that is spread over all classes.
+  // Epochs over which the rate falls to 0, as half a wave of the cosine. Unset: it is constant.
+  std::optional<int64_t> cosine_epochs;
 };
 
 // Where the training file is cut. Training takes the first images and validation the last ones, the
@@ -35,9 +38,13 @@ struct ImageSplit {
   int64_t validation_examples = 0;
 };
 
-// Problems are kept in the reader.
+// Problems are kept in the reader. `max_epochs` is the job's: a schedule must know its end.
 ImageOptions ReadImageOptions(FieldReader* options);
-SgdSettings ReadSgdSettings(FieldReader* config);
+SgdSettings ReadSgdSettings(FieldReader* config, std::optional<int64_t> max_epochs);
+
+// The learning rate of one step: a function of how many steps have been made since epoch 0, so that
+// a resumed trial goes on where it was.
+double LearningRateAt(const SgdSettings& sgd, int64_t steps_made, int64_t steps_per_epoch);
 
 // INVALID_ARGUMENT when the files do not hold that many images, or the batch is larger than them.
 absl::StatusOr<ImageSplit> SplitImages(const ImageOptions& options, const SgdSettings& sgd,

@@ -31,8 +31,11 @@ bool WantsTestError(const Job& job) {
 
 }  // namespace
 
-JobRunner::JobRunner(Objectives objectives, WriteLine write)
-    : objectives_(std::move(objectives)), write_(std::move(write)) {}
+JobRunner::JobRunner(Objectives objectives, WriteLine write, Clock* clock, StopWanted stop_wanted)
+    : objectives_(std::move(objectives)),
+      write_(std::move(write)),
+      clock_(clock),
+      stop_wanted_(std::move(stop_wanted)) {}
 
 absl::Status JobRunner::HandleLine(absl::string_view line) {
   if (absl::StripAsciiWhitespace(line).empty()) return absl::OkStatus();
@@ -43,10 +46,11 @@ absl::Status JobRunner::HandleLine(absl::string_view line) {
   const Failure failure = FailureOf(status);
   spdlog::error("the job failed{}: {}", failure.retryable ? ", retryable" : "", failure.reason);
   HV_RETURN_IF_ERROR(Emit(FailedLine(failure)));
-  return absl::IsInternal(status) ? status : absl::OkStatus();
+  return absl::IsInternal(status) || absl::IsResourceExhausted(status) ? status : absl::OkStatus();
 }
 
 absl::Status JobRunner::Run(const Job& job) {
+  const absl::Time began = clock_->Now();
   spdlog::info("study {}, trial {}: {} from epoch {} to {}", job.study, job.trial_id, job.objective,
                job.from_epoch, job.to_epoch);
   const auto objective = objectives_.find(job.objective);
@@ -54,27 +58,63 @@ absl::Status JobRunner::Run(const Job& job) {
   HV_ASSIGN_OR_RETURN(const std::optional<Safetensors> state, ReadCheckpoint(job));
   HV_ASSIGN_OR_RETURN(const std::unique_ptr<Training> training,
                       objective->second->Start(job, state.has_value() ? &*state : nullptr));
-  return TrainAndReport(job, training.get());
+  return TrainAndReport(job, began, training.get());
 }
 
-absl::Status JobRunner::TrainAndReport(const Job& job, Training* training) {
-  double error = 0;
-  for (int64_t epoch = job.from_epoch + 1; epoch <= job.to_epoch; ++epoch) {
-    HV_ASSIGN_OR_RETURN(error, training->RunEpoch());
-    HV_RETURN_IF_ERROR(Emit(EpochLine(epoch, error)));
+absl::Status JobRunner::TrainAndReport(const Job& job, absl::Time began, Training* training) {
+  Progress progress{.epoch = job.from_epoch, .saved_epoch = job.from_epoch, .saved_at = began};
+  while (progress.epoch < job.to_epoch) {
+    if (stop_wanted_()) return Leave(job, training, &progress);
+    HV_ASSIGN_OR_RETURN(progress.error, training->RunEpoch());
+    ++progress.epoch;
+    HV_RETURN_IF_ERROR(Emit(EpochLine(progress.epoch, progress.error)));
     // A diverged trial is never promoted: more epochs or a checkpoint would be for nothing.
-    if (!std::isfinite(error)) return Emit(DoneLine(error, {}));
+    if (!std::isfinite(progress.error)) return Emit(DoneLine(progress.error, {}));
+    if (progress.epoch < job.to_epoch) HV_RETURN_IF_ERROR(SaveIfDue(job, training, &progress));
   }
-  if (!job.checkpoint_out.empty()) {
-    HV_ASSIGN_OR_RETURN(Safetensors state, training->State());
-    HV_RETURN_IF_ERROR(WriteCheckpoint(job, job.to_epoch, std::move(state)));
-    HV_RETURN_IF_ERROR(Emit(CheckpointLine(job.to_epoch)));
-  }
+  return Finish(job, training, &progress);
+}
+
+absl::Status JobRunner::Finish(const Job& job, Training* training, Progress* progress) {
+  if (!job.checkpoint_out.empty()) HV_RETURN_IF_ERROR(Save(job, training, progress));
   std::map<std::string, double> metrics;
   if (WantsTestError(job)) {
     HV_ASSIGN_OR_RETURN(metrics["test_error"], training->TestError());
   }
-  return Emit(DoneLine(error, metrics));
+  return Emit(DoneLine(progress->error, metrics));
+}
+
+// The trial has not failed, so there is no `failed` line whatever becomes of the checkpoint.
+absl::Status JobRunner::Leave(const Job& job, Training* training, Progress* progress) {
+  const bool unsaved = progress->epoch > progress->saved_epoch;
+  const absl::Status saved =
+      unsaved && !job.checkpoint_out.empty() ? Save(job, training, progress) : absl::OkStatus();
+  if (!saved.ok())
+    spdlog::error("no checkpoint of epoch {}: {}", progress->epoch, std::string(saved.message()));
+  spdlog::info("told to stop after epoch {} of {}; epochs up to {} are saved", progress->epoch,
+               job.to_epoch, progress->saved_epoch);
+  return output_;
+}
+
+absl::Status JobRunner::SaveIfDue(const Job& job, Training* training, Progress* progress) {
+  if (job.checkpoint_out.empty() || job.checkpoint_interval == absl::ZeroDuration() ||
+      clock_->Now() - progress->saved_at < job.checkpoint_interval) {
+    return absl::OkStatus();
+  }
+  const absl::Status saved = Save(job, training, progress);
+  if (!absl::IsUnavailable(saved) || !output_.ok()) return saved;
+  // The disk may have room again before the end of the job, which is when it counts.
+  spdlog::warn("no checkpoint of epoch {}: {}", progress->epoch, std::string(saved.message()));
+  progress->saved_at = clock_->Now();
+  return absl::OkStatus();
+}
+
+absl::Status JobRunner::Save(const Job& job, Training* training, Progress* progress) {
+  HV_ASSIGN_OR_RETURN(Safetensors state, training->State());
+  HV_RETURN_IF_ERROR(WriteCheckpoint(job, progress->epoch, std::move(state)));
+  progress->saved_epoch = progress->epoch;
+  progress->saved_at = clock_->Now();
+  return Emit(CheckpointLine(progress->epoch));
 }
 
 absl::Status JobRunner::Emit(const std::string& line) {

@@ -43,7 +43,7 @@ class Lenet : public ImageModel {
   torch::nn::Linear linear3_{84, kImageClasses};
 };
 
-ModelChoice ReadLenet(FieldReader* options) {
+ModelChoice ReadLenet(FieldReader* options, FieldReader* /*config*/) {
   const std::string activation = options->OneOf("activation", {"sigmoid", "relu"}, "sigmoid");
   const bool relu = activation == "relu";
   return {.architecture = absl::StrCat("lenet, ", activation),

@@ -1,7 +1,10 @@
 // halving-trainer: trains on LibTorch what JSON lines on standard input ask for.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -9,13 +12,16 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/status.h"
 #include "common/version.h"
 #include "spdlog/spdlog.h"
 #include "worker/trainer/job_runner.h"
+#include "worker/trainer/line_reader.h"
 #include "worker/trainer/line_writer.h"
 #include "worker/trainer/objectives.h"
+#include "worker/trainer/stop_signal.h"
 #include "worker/trainer/torch_runtime.h"
 
 namespace halving {
@@ -23,7 +29,8 @@ namespace {
 
 constexpr char kDescription[] =
     "Trains what JSON lines on standard input ask for, one job at a time, and writes what came of "
-    "it\nto standard output. A worker starts it; by hand it is good for a try:";
+    "it\nto standard output. On SIGTERM it finishes the epoch it is in, writes a checkpoint and "
+    "exits. A worker starts\nit; by hand it is good for a try:";
 constexpr char kExample[] = R"(Example: two epochs of LeNet on Fashion-MNIST
   echo '{"job":{"objective":"lenet","options":{"activation":"relu"},
          "config":{"learning_rate":0.1,"batch_size":128},"to_epoch":2}}' | tr -d '\n' |
@@ -56,18 +63,24 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
 }
 
-// Serves jobs until standard input ends.
+// Serves jobs until standard input ends or SIGTERM comes.
 absl::Status Serve(const Flags& flags) {
+  HV_ASSIGN_OR_RETURN(const StopSignal stop, StopSignal::TakeSigterm());
   HV_RETURN_IF_ERROR(InitLog(flags.log_level));
   HV_ASSIGN_OR_RETURN(LineWriter writer, LineWriter::TakeStandardOutput());
   HV_RETURN_IF_ERROR(SetUpTorch(flags.device, flags.threads));
   spdlog::info("halving-trainer {}, {}, on {} with {} threads", kVersion, TorchVersion(),
                flags.device, flags.threads);
-  JobRunner runner(MakeObjectives(flags.device),
-                   [&writer](const std::string& line) { return writer.Write(line); });
-  std::string line;
-  while (std::getline(std::cin, line)) HV_RETURN_IF_ERROR(runner.HandleLine(line));
-  return absl::OkStatus();
+  JobRunner runner(
+      MakeObjectives(flags.device),
+      [&writer](const std::string& line) { return writer.Write(line); }, Clock::Real(),
+      [&stop] { return stop.Raised(); });
+  LineReader reader(STDIN_FILENO, stop.fd());
+  while (true) {
+    HV_ASSIGN_OR_RETURN(const std::optional<std::string> line, reader.ReadLine());
+    if (!line.has_value()) return absl::OkStatus();
+    HV_RETURN_IF_ERROR(runner.HandleLine(*line));
+  }
 }
 
 int Main(int argc, char** argv) {

@@ -87,6 +87,9 @@ absl::StatusOr<Job> ParseJob(absl::string_view line) {
   job.max_epochs = fields.OptionalInteger("max_epochs", 1, kMaxEpochs);
   job.checkpoint_in = fields.OptionalString("checkpoint_in");
   job.checkpoint_out = fields.OptionalString("checkpoint_out");
+  job.checkpoint_interval = absl::Seconds(fields.Number(
+      "checkpoint_interval", "a finite number of seconds, 0 or above",
+      [](double seconds) { return seconds >= 0; }, 0.0));
   if (fields.status().ok()) CheckEpochs(job, &fields);
   if (!fields.status().ok()) return NotAJob(line, fields.status().message());
   return job;
@@ -95,7 +98,8 @@ absl::StatusOr<Job> ParseJob(absl::string_view line) {
 Failure FailureOf(const absl::Status& status) {
   return {.reason = std::string(status.message()),
           .retryable = !absl::IsInvalidArgument(status),
-          .unusable_checkpoint = absl::IsDataLoss(status)};
+          .unusable_checkpoint = absl::IsDataLoss(status),
+          .out_of_memory = absl::IsResourceExhausted(status)};
 }
 
 std::string EpochLine(int64_t epoch, double error) {
@@ -113,6 +117,7 @@ std::string DoneLine(double error, const std::map<std::string, double>& metrics)
 std::string FailedLine(const Failure& failure) {
   json written = {{"reason", failure.reason}, {"retryable", failure.retryable}};
   if (failure.unusable_checkpoint) written["unusable_checkpoint"] = true;
+  if (failure.out_of_memory) written["out_of_memory"] = true;
   return Dump({{"failed", std::move(written)}});
 }
 

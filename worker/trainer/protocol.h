@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "nlohmann/json.hpp"
 
 namespace halving {
@@ -29,6 +30,7 @@ struct Job {
   std::string checkpoint_in;                          // Set exactly when from_epoch > 0.
   std::string checkpoint_out;                         // Empty: no checkpoint is wanted.
   std::optional<int64_t> max_epochs;                  // Of the study's top rung, where known.
+  absl::Duration checkpoint_interval;                 // Zero: a checkpoint at the end only.
 };
 
 // INVALID_ARGUMENT quotes the line and names what is wrong. Fields that are not known are ignored,
@@ -40,10 +42,12 @@ struct Failure {
   std::string reason;
   bool retryable = false;
   bool unusable_checkpoint = false;  // checkpoint_in cannot be gone on from; nothing was trained.
+  bool out_of_memory = false;        // Of the device or the host; a bigger one may do.
 };
 
 // INVALID_ARGUMENT: the job itself is at fault, so trying again cannot help. DATA_LOSS: the
-// checkpoint is at fault. Anything else may be different on another worker or another day.
+// checkpoint is at fault. RESOURCE_EXHAUSTED: the memory is too small. Anything else, and these
+// two, may be different on another worker or another day.
 Failure FailureOf(const absl::Status& status);
 
 // One line each, without its newline. An error that is not finite is written as a quoted string
