@@ -12,9 +12,9 @@
                 job.save(model.write)  # model.write(path)
             job.done()
 
-jobs() takes standard input and output for itself: whatever else is printed, by print(), a library or
-a child process, goes to standard error, which is the worker's log. SIGTERM lets the epoch end, has it
-saved, and ends the program. Call everything from the main thread.
+jobs() takes standard input and output for itself: whatever else is printed, by print(), a library
+or a child process, goes to standard error, which is the worker's log. SIGTERM lets the epoch end,
+has it saved, and ends the program. Call everything from the main thread.
 """
 
 import json
@@ -83,8 +83,8 @@ class Job:
     def save(self, write):
         """To be called after report(). When a checkpoint is due, has it written by write(path).
 
-        One is due at to_epoch, after SIGTERM, and every checkpoint_interval seconds. Returns whether
-        it was.
+        One is due at to_epoch, after SIGTERM, and every checkpoint_interval seconds. Returns
+        whether it was.
         """
         interval = self.checkpoint_interval or 0
         due = interval > 0 and time.monotonic() - self._saved_at >= interval
@@ -182,6 +182,6 @@ def _take_standard_streams():
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    sys.stdout.reconfigure(line_buffering=True)  # Else a log line shows up when nobody asks any more.
+    sys.stdout.reconfigure(line_buffering=True)  # Else log lines would show up late.
     print(file=events, flush=True)  # Ends what was printed before without a newline.
     return lines, events

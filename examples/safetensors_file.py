@@ -1,9 +1,9 @@
 """Files of named tensors in the safetensors format, which no reader can be made to execute.
 
-torch.load() reads pickles, and a pickle may run any program: a checkpoint that came over a network or
-lies in a shared folder is no place for one. The package `safetensors` reads and writes the same files;
-these few lines need no package, and give equal bytes for equal tensors, so that a resumed training
-can be compared with an unbroken one.
+torch.load() reads pickles, and a pickle may run any program: a checkpoint that came over a network
+or lies in a shared folder is no place for one. The package `safetensors` reads and writes the same
+files; these few lines need no package, and give equal bytes for equal tensors, so that a resumed
+training can be compared with an unbroken one.
 """
 
 import json

@@ -114,8 +114,8 @@ class Training:
         self.validation = images[-held_out:], labels[-held_out:]
 
     def seed_everything(self, epoch):
-        """All randomness of an epoch is a function of (seed, epoch): a checkpoint needs no state of a
-        generator, dropout and augmentation included if you add them."""
+        """Makes all randomness of an epoch a function of (seed, epoch), that of dropout or
+        augmentation too if you add them: a checkpoint needs no generator's state."""
         torch.manual_seed(self.seed * 1_000_003 + epoch)
 
     def run_epoch(self, epoch):
@@ -148,7 +148,8 @@ class Training:
         if self.optimiser.defaults["momentum"] > 0:
             for name, parameter in self.model.named_parameters():
                 buffer = self.optimiser.state[parameter].get("momentum_buffer")
-                named[f"momentum.{name}"] = torch.zeros_like(parameter) if buffer is None else buffer
+                named[f"momentum.{name}"] = (
+                    torch.zeros_like(parameter) if buffer is None else buffer)
         return named
 
     def write(self, path, epoch):

@@ -1,4 +1,4 @@
-"""examples/halving_trainer.py: whatever the training code does, the worker reads the right lines."""
+"""examples/halving_trainer.py: whatever the training code does, the worker reads what it should."""
 
 import math
 
@@ -50,7 +50,8 @@ class HalvingTrainerTest(trainer_child.TrainerTest):
     def test_fields_come_by_their_names_and_unknown_ones_do_no_harm(self):
         child = self.start_program(body(
             "print([job.study, job.trial_id, job.objective, job.options, job.config, job.seed,\n"
-            "       job.from_epoch, job.to_epoch, job.max_epochs, job.device, job.fields['save']])\n"
+            "       job.from_epoch, job.to_epoch, job.max_epochs, job.device,\n"
+            "       job.fields['save']])\n"
             "job.done(1)"))
         self.run_job(child, self.job(2, config={"a": 1}, options={"b": 2}, save=3))
         child.close()

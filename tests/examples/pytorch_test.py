@@ -168,7 +168,8 @@ class SafetensorsFileTest(trainer_child.TrainerTest):
         path = self.dir / "file"
         for header in (b"", b"[]", b"{", b"[" * 100_000, b"\xff", {"a": 1}, {"a": {}},
                        {"__metadata__": 5}, {"__metadata__": None},
-                       entry(dtype="U9"), entry(dtype=None), entry(shape=[5]), entry(shape=[-1, -4]),
+                       entry(dtype="U9"), entry(dtype=None), entry(shape=[5]),
+                       entry(shape=[-1, -4]),
                        entry(shape=["4"]), entry(shape=4), entry(data_offsets=[1, 5]),
                        entry(data_offsets=[0, 3]), entry(data_offsets=[0, 1 << 60]),
                        entry(data_offsets=[4, 0]), entry(data_offsets=[0]), entry(data_offsets=7),

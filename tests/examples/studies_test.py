@@ -1,4 +1,4 @@
-"""The studies of examples/ by a real server and worker, with the command lines of docs/trainers.md."""
+"""The studies of examples/ by real processes, with the command lines of docs/trainers.md."""
 
 import re
 import shlex

@@ -48,7 +48,7 @@ class TrainerChild:
         try:
             return self._lines.get(timeout=DEADLINE_S)
         except queue.Empty:
-            raise AssertionError(f"nothing within {DEADLINE_S} s; its log:\n{self.text()}") from None
+            raise AssertionError(f"nothing within {DEADLINE_S} s; log:\n{self.text()}") from None
 
     def next(self):
         """The next event; None at the end of its output. A line that is none fails the test."""
@@ -109,7 +109,8 @@ class TrainerTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
 
     def start(self, *args, program=None, env=None):
-        child = TrainerChild([self.python, program or EXAMPLES / self.program, *args], self.dir, env)
+        program = program or EXAMPLES / self.program
+        child = TrainerChild([self.python, program, *args], self.dir, env)
         self.addCleanup(child.end)
         return child
 

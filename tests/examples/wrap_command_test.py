@@ -107,14 +107,15 @@ class PlaceholdersTest(WrapTest):
         self.assert_failed(self.run_job(child, self.job(2)), "{checkpoint_in}")
 
     def test_a_command_line_that_is_wrong_is_refused_at_the_start(self):
-        for flags, words in ((("--error-regex", "x(", "--", "a"), "no regular expression"),
-                             (("--error-regex", "x", "--", "a"), "has no group"),
-                             (("--error-regex", "(x)", "--", "{a"), "a single {"),
-                             (("--error-regex", "(x)", "--resume-args", "'", "--", "a"), "quotation"),
-                             (("--error-regex", "(x)", "--metric", "x", "--", "a"), "NAME=REGEX"),
-                             (("--error-regex", "(x)", "a"), "unrecognized"),
-                             (("--error-regex", "(x)"), "after --"), (("--", "a"), "--error-regex")):
-            child = self.start(*flags)
+        for flags, words in (("--error-regex x( -- a", "no regular expression"),
+                             ("--error-regex x -- a", "has no group"),
+                             ("--error-regex (x) -- {a", "a single {"),
+                             ("--error-regex (x) --resume-args ' -- a", "quotation"),
+                             ("--error-regex (x) --metric x -- a", "NAME=REGEX"),
+                             ("--error-regex (x) a", "unrecognized"),
+                             ("--error-regex (x)", "after --"),
+                             ("-- a", "--error-regex")):
+            child = self.start(*flags.split())
             self.assertEqual(child.wait(), 2)
             self.assertIn(words, child.text())
 
@@ -210,7 +211,8 @@ class OutputTest(WrapTest):
         child = self.wrap(self.script("print(f'val_loss={1 / int(sys.argv[1])}')"), "{n}")
         events = self.run_job(child, self.job(1, config={"n": 0}))
         self.assert_failed(events, "ZeroDivisionError", retryable=True)
-        self.assertEqual(self.run_job(child, self.job(1, config={"n": 2}))[-1]["done"]["error"], 0.5)
+        events = self.run_job(child, self.job(1, config={"n": 2}))
+        self.assertEqual(events[-1]["done"]["error"], 0.5)
         self.assertEqual(child.close(), 0)
 
 
@@ -234,8 +236,9 @@ class CheckpointsTest(WrapTest):
         self.assertEqual([list(e)[0] for e in self.run_job(child, self.job(1))], ["epoch", "done"])
 
     def test_a_folder_is_none(self):
-        child = self.wrap(self.script("os.mkdir(sys.argv[1])\nprint('val_loss=1')"), self.dir / "own",
-                          flags=("--checkpoint", self.dir / "own"))
+        own = self.dir / "own"
+        child = self.wrap(self.script("os.mkdir(sys.argv[1])\nprint('val_loss=1')"), own,
+                          flags=("--checkpoint", own))
         self.assert_failed(self.run_job(child, self.job(1)), "is a folder")
 
     def test_a_script_that_failed_leaves_none(self):
@@ -246,7 +249,7 @@ class CheckpointsTest(WrapTest):
         self.assertEqual(sorted(p.name for p in self.dir.iterdir()), ["script.py", "stderr"])
 
     def heeds_sigterm(self):
-        """A script that trains on until SIGTERM, upon which it writes a checkpoint and ends well."""
+        """A script that trains on until SIGTERM, then writes a checkpoint and ends well."""
         return self.script(
             "left = []\nsignal.signal(signal.SIGTERM, lambda *_: left.append(1))\nepoch = 0\n"
             "while not left:\n"
