@@ -326,6 +326,28 @@ void AddExtendCommand(CLI::App* app, Parsed* p) {
   });
 }
 
+void AddCheckpointCommand(CLI::App* app, Parsed* p) {
+  CLI::App* checkpoint = AddCommand(
+      app, "checkpoint", "Fetch a trial's newest checkpoint: the trained model",
+      "  halving checkpoint lenet -o best.safetensors\n"
+      "  halving checkpoint lenet --trial 7\n"
+      "The best trial's unless --trial says which. Of trials that are over, the best keep\n"
+      "theirs (keep_checkpoints in the study file, 3 by default).");
+  AddName(checkpoint, p);
+  checkpoint->add_option("--trial", p->trial_id, "The trial's number, from 1")
+      ->check(CLI::Validator(CheckCount, ""))
+      ->type_name("ID");
+  checkpoint
+      ->add_option("-o,--output", p->output,
+                   "Where to write it; replaced only by a whole one; NAME.checkpoint unless given")
+      ->type_name("FILE");
+  checkpoint->callback([p] {
+    p->action = [p](Client* client, Console* console) {
+      return CheckpointCommand(p->name, p->trial_id, p->output, client, console);
+    };
+  });
+}
+
 void AddBackupCommand(CLI::App* app, Parsed* p) {
   CLI::App* backup =
       AddCommand(app, "backup", "Fetch a copy of the server's journal, while it goes on",
@@ -387,6 +409,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, Console* console) 
   AddTrialsCommand(&app, &parsed);
   AddTrialCommand(&app, &parsed);
   AddPlotCommand(&app, &parsed);
+  AddCheckpointCommand(&app, &parsed);
   AddChangeCommands(&app, &parsed);
   AddExtendCommand(&app, &parsed);
   AddBackupCommand(&app, &parsed);

@@ -224,6 +224,18 @@ absl::Status Client::WatchStatus(const std::string& name, absl::Duration min_int
   return FromGrpc(stream->Finish());
 }
 
+absl::Status Client::Download(const v1::DownloadRequest& request,
+                              absl::FunctionRef<bool(const v1::DownloadResponse&)> each) {
+  grpc::ClientContext context;  // No deadline: as long as the bytes take.
+  const auto checkpoints = v1::CheckpointService::NewStub(channel_);
+  const auto stream = checkpoints->Download(&context, request);
+  v1::DownloadResponse part;
+  while (stream->Read(&part)) {
+    if (!each(part)) context.TryCancel();
+  }
+  return FromGrpc(stream->Finish());
+}
+
 absl::Status Client::Backup(absl::FunctionRef<bool(const v1::BackupResponse&)> each) {
   grpc::ClientContext context;  // No deadline: as long as the copy takes.
   const auto admin = v1::AdminService::NewStub(channel_);

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "halving/v1/admin.grpc.pb.h"
+#include "halving/v1/checkpoint.grpc.pb.h"
 #include "halving/v1/study.grpc.pb.h"
 
 namespace halving {
@@ -57,6 +58,10 @@ class Client {
   // Calls `each` for every status until the stream ends, and says how it ended.
   absl::Status WatchStatus(const std::string& name, absl::Duration min_interval,
                            absl::FunctionRef<void(const v1::StudyStatus&)> each);
+
+  // Calls `each` for the header and every chunk of a checkpoint, in order, until it returns false.
+  absl::Status Download(const v1::DownloadRequest& request,
+                        absl::FunctionRef<bool(const v1::DownloadResponse&)> each);
 
   // Calls `each` for every part of a backup, in order, until it returns false.
   absl::Status Backup(absl::FunctionRef<bool(const v1::BackupResponse&)> each);

@@ -56,6 +56,11 @@ int WorkersCommand(Client* client, Console* console);
 int PlotCommand(const std::string& name, const std::string& path, bool curves,
                 const PlotOptions& options, Client* client, Console* console);
 
+// Fetches a trial's newest checkpoint into `path`, which is replaced only by a whole one; trial 0:
+// the best one's. Empty `path`: NAME.checkpoint.
+int CheckpointCommand(const std::string& name, int64_t trial_id, const std::string& path,
+                      Client* client, Console* console);
+
 // Fetches a copy of the server's journal into `path`, which is replaced only by a whole one.
 int BackupCommand(const std::string& path, Client* client, Console* console);
 

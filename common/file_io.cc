@@ -123,6 +123,11 @@ absl::Status WholeFile::Restart() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> WholeFile::Sha256() const {
+  HV_ASSIGN_OR_RETURN(FileDigest digest, DigestOfFile(part_));
+  return std::move(digest.sha256);
+}
+
 absl::Status WholeFile::Finish() {
   if (fsync(fd_.get()) != 0) return FileError(errno, "sync", part_);
   HV_RETURN_IF_ERROR(RenameDurably(part_, path_));

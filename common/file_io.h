@@ -53,6 +53,8 @@ class WholeFile {
   absl::Status Write(absl::string_view data);
   // Drops what was written.
   absl::Status Restart();
+  // Of what was written, read back.
+  absl::StatusOr<std::string> Sha256() const;
   absl::Status Finish();
 
   int64_t bytes() const { return bytes_; }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/file_io.h"
 #include "common/status.h"
+#include "server/core/checkpoint_id.h"
 #include "server/service/grpc_status.h"
 
 namespace halving {
@@ -114,6 +115,7 @@ void DownloadReactor::Begin() {
   header.set_sha256(checkpoint_.sha256);
   header.set_offset(request_.offset());
   header.set_checkpoint_id(checkpoint_.id);
+  header.set_trial_id(ParseStoredCheckpointId(checkpoint_.id)->lease.trial);
   reading_ = true;
   writing_ = true;
   StartWrite(&sending_);

@@ -48,7 +48,7 @@ TEST_F(FlagsTest, Defaults) {
   EXPECT_EQ(flags->server, "127.0.0.1:7070");
   EXPECT_EQ(flags->id, "box:cpu:42");
   EXPECT_EQ(flags->threads, 8);
-  EXPECT_THAT(flags->objectives, ElementsAre("lenet"));
+  EXPECT_THAT(flags->objectives, ElementsAre("lenet", "mlp", "resnet8"));
   EXPECT_THAT(flags->trainer, HasSubstr("/halving-trainer'"));
   EXPECT_EQ(flags->trainer_timeout, absl::Minutes(30));
   EXPECT_EQ(flags->grace, absl::Seconds(25));

@@ -67,7 +67,7 @@ class BackupTest(harness.EndToEndTest):
         self.create(study("precious"))
         server.kill()  # With a -wal.
         server.wait()
-        files = {p: p.read_bytes() for p in (self.dir / "data").iterdir() if p.name != "lock"}
+        files = {p: p.read_bytes() for p in (self.dir / "data").iterdir() if p.is_file() and p.name != "lock"}
         self.server_command("verify", "--data-dir", self.dir / "data")
         self.assertEqual({p: p.read_bytes() for p in files}, files)
         server = self.start_server()

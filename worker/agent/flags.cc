@@ -31,7 +31,7 @@ constexpr int kUsageError = 2;
 constexpr size_t kMaxIdBytes = 128;
 constexpr char kConfigVariable[] = "HALVING_WORKER_CONFIG";
 constexpr char kBuiltInTrainer[] = "halving-trainer";
-constexpr char kBuiltInObjective[] = "lenet";
+constexpr const char* kBuiltInObjectives[] = {"lenet", "mlp", "resnet8"};
 
 constexpr char kExamples[] = R"(Examples:
   halving-worker --server 10.0.0.5:7070 --device auto
@@ -131,8 +131,10 @@ void AddPlaceFlags(CLI::App* app, Flags* flags) {
 
 void AddTrainerFlags(CLI::App* app, Flags* flags) {
   AddTrainerFlag(app, &flags->trainer);
-  app->add_option("--objectives", flags->objectives,
-                  "Objectives to serve, separated by commas [lenet; any with --trainer]")
+  app->add_option(
+         "--objectives", flags->objectives,
+         "Objectives to serve, separated by commas [those of the built-in trainer; any with "
+         "--trainer]")
       ->envname("HALVING_OBJECTIVES")
       ->delimiter(',')
       ->type_name("NAME,...");
@@ -275,7 +277,9 @@ absl::StatusOr<Flags> ResolveFlags(Flags flags, const HostFacts& facts) {
           "--device is \"", flags.device, "\"; the built-in trainer knows cpu and cuda:N"));
     }
     HV_ASSIGN_OR_RETURN(flags.trainer, BuiltInTrainer(facts.program));
-    if (flags.objectives.empty()) flags.objectives = {kBuiltInObjective};
+    if (flags.objectives.empty()) {
+      flags.objectives.assign(std::begin(kBuiltInObjectives), std::end(kBuiltInObjectives));
+    }
   }
   return flags;
 }

@@ -93,12 +93,6 @@ JobResult Job::Run() {
 }
 
 JobResult Job::Train(const std::string& checkpoint_in) {
-  uploader_.emplace(worker_.transfers, worker_.checkpoints, assignment_.lease_id(), name_,
-                    [this](const std::string& id, int64_t epoch) {
-                      // One of the last epoch leaves nothing to go on from; it goes with the
-                      // result.
-                      if (epoch < assignment_.to_epoch()) heartbeat_->SetCheckpoint(id, epoch);
-                    });
   TrainingEnd end = worker_.trainer->Run(
       {.name = name_,
        .line = MakeJobLine(assignment_, checkpoint_in, temporary_, worker_.checkpoint_interval),
@@ -106,9 +100,21 @@ JobResult Job::Train(const std::string& checkpoint_in) {
        .to_epoch = assignment_.to_epoch()},
       this, heartbeat_->lost(), worker_.leave->event());
   worker_.checkpoints->RemoveTemporary(temporary_);
-  AwaitUploads();
+  if (const auto* done = std::get_if<DoneLine>(&end); done != nullptr) {
+    spdlog::info("{}: done, error {} after {:.1f} s", name_, done->error, Seconds());
+  }
+  if (uploader_.has_value()) AwaitUploads();
   heartbeat_->Stop();  // No report of progress may race the final one.
   return End(std::move(end));
+}
+
+void Job::StartUploader() {
+  uploader_.emplace(worker_.transfers, worker_.checkpoints, assignment_.lease_id(), name_,
+                    [this](const std::string& id, int64_t epoch) {
+                      // One of the last epoch leaves nothing to go on from; it goes with the
+                      // result.
+                      if (epoch < assignment_.to_epoch()) heartbeat_->SetCheckpoint(id, epoch);
+                    });
 }
 
 void Job::AwaitUploads() {
@@ -151,10 +157,15 @@ void Job::OnEpoch(int64_t epoch, double error) {
 
 void Job::OnCheckpoint(int64_t epoch) {
   absl::StatusOr<std::string> taken = worker_.checkpoints->TakeAway(temporary_);
-  if (taken.ok()) return uploader_->Add(*std::move(taken), epoch);
+  if (taken.ok()) {
+    if (!uploader_.has_value()) StartUploader();
+    return uploader_->Add(*std::move(taken), epoch);
+  }
   // A trainer of fast epochs wrote this file before we came to take the one before, so that is
   // where it went.
-  if (absl::IsNotFound(taken.status()) && uploader_->Relabel(epoch)) return;
+  if (absl::IsNotFound(taken.status()) && uploader_.has_value() && uploader_->Relabel(epoch)) {
+    return;
+  }
   spdlog::warn("{}: the checkpoint of epoch {} is lost: {}", name_, epoch,
                taken.status().ToString());
 }
@@ -166,7 +177,8 @@ v1::ReportRequest Job::NewReport() const {
 }
 
 JobResult Job::Complete(const DoneLine& done) {
-  const std::string checkpoint = uploader_->StoredAt(assignment_.to_epoch());
+  const std::string checkpoint =
+      uploader_.has_value() ? uploader_->StoredAt(assignment_.to_epoch()) : "";
   if (checkpoint.empty()) heartbeat_->Flush();  // The next rung then goes on from one before.
   JobResult result;
   result.report = NewReport();
@@ -182,7 +194,6 @@ JobResult Job::Complete(const DoneLine& done) {
   }
   *completed.mutable_train_time() = ToProto(Clock::Real()->Now() - start_);
   completed.set_checkpoint_id(checkpoint);
-  spdlog::info("{}: done, error {} after {:.1f} s", name_, done.error, Seconds());
   return result;
 }
 

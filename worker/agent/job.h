@@ -57,6 +57,7 @@ class Job : private TrainingObserver {
   void OnCheckpoint(int64_t epoch) override;
 
   JobResult Train(const std::string& checkpoint_in);
+  void StartUploader();
   // Until what can be uploaded is, the lease is lost, or there is no time left.
   void AwaitUploads();
   JobResult End(TrainingEnd end);
@@ -73,7 +74,8 @@ class Job : private TrainingObserver {
   const absl::Time start_;
   const std::string temporary_;
   std::optional<Heartbeat> heartbeat_;
-  std::optional<Uploader> uploader_;  // Behind the heartbeat, which it tells what is stored.
+  // Once there is something to upload. Behind the heartbeat, which it tells what is stored.
+  std::optional<Uploader> uploader_;
 };
 
 }  // namespace halving
