@@ -41,10 +41,13 @@ absl::Status Receiver::ReceiveOnce(Client* client, absl::Status& called) {
   request_.set_offset(file_.bytes());
   called = client->Download(request_, [&](const v1::DownloadResponse& part) {
     if (part.has_header()) header_ = part.header();
-    written = file_.Write(part.chunk());
+    if (written.ok()) written = file_.Write(part.chunk());
     return written.ok();
   });
-  request_.set_checkpoint_id(header_.checkpoint_id());  // The same one after a cut.
+  if (!header_.checkpoint_id().empty()) {  // The same one after a cut, whichever is best by then.
+    request_.set_checkpoint_id(header_.checkpoint_id());
+    request_.set_trial_id(header_.trial_id());
+  }
   return written;
 }
 

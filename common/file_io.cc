@@ -85,7 +85,7 @@ absl::StatusOr<size_t> ReadAt(int fd, char* buffer, size_t size, int64_t offset,
   }
 }
 
-absl::StatusOr<FileDigest> DigestOfFile(const std::string& path) {
+absl::StatusOr<FileDigest> DigestOfFile(const std::string& path, absl::FunctionRef<bool()> stop) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) return FileError(errno, "open", path);
   FileDigest digest;
@@ -95,6 +95,7 @@ absl::StatusOr<FileDigest> DigestOfFile(const std::string& path) {
     HV_ASSIGN_OR_RETURN(const size_t got,
                         ReadAt(fd.get(), buffer.data(), buffer.size(), digest.bytes, path));
     if (got == 0) break;
+    if (stop()) return absl::CancelledError(absl::StrCat("reading ", path, " was broken off"));
     hash.Update(absl::string_view(buffer.data(), got));
     digest.bytes += static_cast<int64_t>(got);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -37,8 +38,9 @@ struct FileDigest {
   std::string sha256;  // 32 bytes.
 };
 
-// Reads the whole file.
-absl::StatusOr<FileDigest> DigestOfFile(const std::string& path);
+// Reads the whole file. CANCELLED once `stop`, asked every MiB, says so.
+absl::StatusOr<FileDigest> DigestOfFile(
+    const std::string& path, absl::FunctionRef<bool()> stop = [] { return false; });
 
 // A file that takes its name only when it is whole and on the disk; until then it has another one
 // beside it, for its owner only, and goes with the object. Thread-compatible.

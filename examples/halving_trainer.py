@@ -17,6 +17,8 @@ or a child process, goes to standard error, which is the worker's log. SIGTERM l
 has it saved, and ends the program. Call everything from the main thread.
 """
 
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -58,7 +60,8 @@ class Job:
         self.checkpoint_out = fields.get("checkpoint_out")  # None: nobody wants one.
         self.checkpoint_interval = fields.get("checkpoint_interval", 0)  # Seconds; 0: at the end.
         self.device = os.environ.get("HALVING_DEVICE", "cpu")
-        self.leaving = False  # SIGTERM came.
+        self.leaving = False  # SIGTERM came,
+        self.leaving_since = None  # then, as time.time_ns() has it.
         self.ended = False  # By done() or fail().
         self._say = say
         self._epoch, self._error, self._saved = self.from_epoch, None, None
@@ -98,8 +101,18 @@ class Job:
         if not self.checkpoint_out:
             return
         part = self.checkpoint_out + ".part"
-        write(part)
-        os.replace(part, self.checkpoint_out)  # So that the path only ever holds a whole file.
+        try:
+            write(part)
+            os.replace(part, self.checkpoint_out)  # So that the path only ever holds a whole file.
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # A full disk costs the checkpoint, not the result.
+            print(f"no checkpoint of epoch {epoch}: {error}", file=sys.stderr, flush=True)
+            return
+        finally:
+            with contextlib.suppress(OSError):
+                os.remove(part)
         self._say({"checkpoint": {"epoch": epoch}})
         self._saved, self._saved_at = epoch, time.monotonic()
 
@@ -150,10 +163,15 @@ def jobs():
     def say(event):
         print(json.dumps(event), file=events, flush=True)
 
+    owner = os.getpid()
+
     def on_sigterm(*_):
+        if os.getpid() != owner:  # A fork of us, such as a data loader: it ends as it would have.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
         if not current:
             sys.exit()
-        current[0].leaving = True
+        current[0].leaving, current[0].leaving_since = True, time.time_ns()
 
     signal.signal(signal.SIGTERM, on_sigterm)
     for line in lines:

@@ -32,6 +32,7 @@ JOB_FIELDS = ("study", "trial_id", "seed", "from_epoch", "to_epoch", "max_epochs
               "checkpoint_in", "checkpoint_out")
 TAIL_LINES = 30
 MAX_TAIL_CHARACTERS = 4000  # A reason is kept up to some 8 KiB, and the end matters most.
+CLOCK_SLACK_NS = 50_000_000  # Files are stamped by a coarser clock than time.time_ns().
 MAX_LINE_CHARACTERS = 1 << 16  # A longer line is read in pieces.
 TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -197,7 +198,10 @@ def train(flags, job):
         if os.path.isdir(checkpoint):
             raise halving_trainer.InvalidJob(f"the script's checkpoint {checkpoint} is a folder; "
                                              "expected one file, such as an archive of it")
-        if state_of(checkpoint) not in (None, before) and stands_at > job.from_epoch:
+        written = state_of(checkpoint) not in (None, before)
+        if job.leaving:  # What it wrote before SIGTERM may be of an epoch before the last.
+            written = written and os.stat(checkpoint).st_mtime_ns > job.leaving_since - CLOCK_SLACK_NS
+        if written and stands_at > job.from_epoch:
             job.save_now(lambda path: shutil.copyfile(checkpoint, path), stands_at)
         if job.leaving and stands_at < job.to_epoch:
             return

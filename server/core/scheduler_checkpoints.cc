@@ -1,4 +1,6 @@
 // What is asked and decided about checkpoints whose bytes lie on the server.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
 #include "server/core/checkpoint_id.h"
@@ -19,11 +21,13 @@ absl::StatusOr<Scheduler::Upload> Scheduler::CheckUpload(const StoreCheckpoint& 
   }
   Upload upload{.checkpoint_id = StoredCheckpointId(command.lease, command.epoch, command.sha256)};
   upload.stored = trial.FindCheckpoint(upload.checkpoint_id) != nullptr;
-  const int64_t resume = trial.ResumePoint(to).epoch;
-  if (!upload.stored && command.epoch <= resume) {
+  if (upload.stored) return upload;
+  const int64_t offered = trial.NewestOffered();
+  const int64_t newest = std::max(trial.ResumePoint(to).epoch, offered);
+  if (command.epoch < newest || (command.epoch == newest && offered < newest)) {
     return absl::FailedPreconditionError(absl::StrCat("header.epoch is ", command.epoch,
                                                       ", but the trial has a checkpoint of epoch ",
-                                                      resume, " already; drop this one"));
+                                                      newest, " already; drop this one"));
   }
   return upload;
 }

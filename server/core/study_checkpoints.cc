@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "server/core/checkpoint_id.h"
 #include "server/core/study.h"
 
 namespace halving {
@@ -31,6 +32,8 @@ void Study::DropCheckpoints(Trial& trial, Unneeded unneeded) {
 
 bool Study::IsNewCheckpoint(const Trial& trial, const std::string& id, int64_t epoch) const {
   if (id.empty() || epoch <= trial.ResumePoint(ladder_.epochs(trial.rung)).epoch) return false;
+  // One that was dropped since: its bytes are gone.
+  if (IsStoredCheckpointId(id) && trial.FindCheckpoint(id) == nullptr) return false;
   return std::none_of(trial.checkpoints.begin(), trial.checkpoints.end(),
                       [&](const Checkpoint& known) {
                         return known.id == id && known.epoch == epoch && !known.offered;

@@ -110,6 +110,15 @@ struct Trial {
     return nullptr;
   }
 
+  // The epoch of the newest that no report has named yet; 0 when there is none.
+  int64_t NewestOffered() const {
+    int64_t epoch = 0;
+    for (const Checkpoint& known : checkpoints) {
+      if (known.offered) epoch = known.epoch;
+    }
+    return epoch;
+  }
+
   // nullptr when it has none of that id.
   const Checkpoint* FindCheckpoint(const std::string& id) const {
     const auto at = std::find_if(checkpoints.rbegin(), checkpoints.rend(),

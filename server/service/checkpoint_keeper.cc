@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/status.h"
 #include "spdlog/spdlog.h"
@@ -13,32 +14,31 @@ namespace {
 constexpr int kDiskThreads = 4;
 // Each holds up to four chunks of a MiB.
 constexpr size_t kMostTransfers = 64;
+constexpr size_t kMostWaiting = 10'000;
 constexpr absl::Duration kIdleLimit = absl::Minutes(1);
 constexpr absl::Duration kLookEvery = absl::Seconds(10);
 
-absl::Time Now() { return Clock::Real()->Now(); }
-
 }  // namespace
 
-CheckpointKeeper::Transfer::~Transfer() { keeper_->Leave(this); }
-
-void CheckpointKeeper::Transfer::Await(std::function<void()> start) {
-  keeper_->Await(this, std::move(start));
+CheckpointKeeper::Transfer::~Transfer() {
+  keeper_->Abandon(this);
+  keeper_->Leave(this);
 }
 
-void CheckpointKeeper::Transfer::Touch() {
-  MutexLock lock(&keeper_->mu_);
-  const auto at = keeper_->active_.find(this);
-  if (at != keeper_->active_.end()) at->second = Now();
+absl::Status CheckpointKeeper::Transfer::Await(std::function<void()> start) {
+  return keeper_->Await(this, std::move(start));
 }
+
+bool CheckpointKeeper::Transfer::Abandon() { return keeper_->Abandon(this); }
 
 CheckpointKeeper::CheckpointKeeper(Engine* engine, CheckpointStore* store)
     : engine_(engine), store_(store), pool_(kDiskThreads) {}
 
 absl::StatusOr<std::unique_ptr<CheckpointKeeper>> CheckpointKeeper::Create(Engine* engine,
-                                                                           CheckpointStore* store) {
+                                                                           CheckpointStore* store,
+                                                                           bool may_forget) {
   std::unique_ptr<CheckpointKeeper> keeper(new CheckpointKeeper(engine, store));
-  HV_RETURN_IF_ERROR(keeper->SweepAtStart());
+  HV_RETURN_IF_ERROR(keeper->SweepAtStart(may_forget));
   CheckpointKeeper* const self = keeper.get();
   engine->OnDropped([self](const std::vector<std::string>& dropped) {
     self->store_->Doom(dropped);
@@ -51,12 +51,19 @@ absl::StatusOr<std::unique_ptr<CheckpointKeeper>> CheckpointKeeper::Create(Engin
   return keeper;
 }
 
-absl::Status CheckpointKeeper::SweepAtStart() {
+absl::Status CheckpointKeeper::SweepAtStart(bool may_forget) {
   const Scheduler& scheduler = engine_->scheduler();
   HV_ASSIGN_OR_RETURN(const std::vector<std::string> missing,
                       store_->Sweep(scheduler.NeededCheckpoints(), [&](const LeaseKey& lease) {
                         return scheduler.IsOpen(lease);
                       }));
+  if (!missing.empty() && store_->is_newly_made() && !may_forget) {
+    store_->Disown();
+    return absl::FailedPreconditionError(absl::StrCat(
+        missing.size(), " checkpoints that the journal knows are not in ", store_->folder(),
+        ", which was never used before; is it the right --checkpoint-dir, and is its disk there? "
+        "To go on without them, as after a backup was restored, start with --forget-checkpoints"));
+  }
   for (const std::string& id : missing) {
     spdlog::warn("checkpoint {} is not in {}; its trial goes on from an older one, or from scratch",
                  id, store_->folder());
@@ -84,33 +91,50 @@ void CheckpointKeeper::RemoveAbandonedParts() {
 }
 
 void CheckpointKeeper::CancelIdle() {
+  const absl::Time now = Clock::Real()->Now();
   MutexLock lock(&mu_);
   if (waiting_.empty()) return;
-  for (const auto& [transfer, last] : active_) {
-    if (Now() - last > kIdleLimit) transfer->context_->TryCancel();
+  for (const auto& [transfer, since] : idle_since_) {
+    if (now - since > kIdleLimit) transfer->context_->TryCancel();
   }
 }
 
-void CheckpointKeeper::Await(Transfer* transfer, std::function<void()> start) {
+void CheckpointKeeper::SetIdleSince(Transfer* transfer, absl::Time since) {
+  MutexLock lock(&mu_);
+  const auto at = idle_since_.find(transfer);
+  if (at != idle_since_.end()) at->second = since;
+}
+
+absl::Status CheckpointKeeper::Await(Transfer* transfer, std::function<void()> start) {
   {
     MutexLock lock(&mu_);
-    if (active_.size() >= kMostTransfers) {
-      waiting_.push_back({transfer, std::move(start)});
-      return;
+    if (waiting_.size() >= kMostWaiting) {
+      return absl::UnavailableError(
+          absl::StrCat(waiting_.size(), " transfers of checkpoints wait already; try again later"));
     }
-    active_[transfer] = Now();
+    if (idle_since_.size() >= kMostTransfers) {
+      waiting_.push_back({transfer, std::move(start)});
+      return absl::OkStatus();
+    }
+    idle_since_[transfer] = absl::InfiniteFuture();
   }
   start();
+  return absl::OkStatus();
+}
+
+bool CheckpointKeeper::Abandon(Transfer* transfer) {
+  MutexLock lock(&mu_);
+  return std::erase_if(waiting_, [transfer](const Waiting& waiting) {
+           return waiting.transfer == transfer;
+         }) > 0;
 }
 
 void CheckpointKeeper::Leave(Transfer* transfer) {
   std::function<void()> next;
   {
     MutexLock lock(&mu_);
-    std::erase_if(waiting_,
-                  [transfer](const Waiting& waiting) { return waiting.transfer == transfer; });
-    if (active_.erase(transfer) == 0 || waiting_.empty()) return;
-    active_[waiting_.front().transfer] = Now();
+    if (idle_since_.erase(transfer) == 0 || waiting_.empty()) return;
+    idle_since_[waiting_.front().transfer] = absl::InfiniteFuture();
     next = std::move(waiting_.front().start);
     waiting_.pop_front();
   }

@@ -13,6 +13,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/clock.h"
 #include "common/mutex.h"
 #include "common/thread_pool.h"
 #include "grpcpp/server_context.h"
@@ -28,9 +29,11 @@ namespace halving {
 class CheckpointKeeper {
  public:
   // To be made before the engine's Start(): looks through the store, and has the engine forget what
-  // is missing there. Neither is owned; both must outlive it.
+  // is missing there. FAILED_PRECONDITION when that folder was never used before, so that it may be
+  // the wrong one, unless `may_forget`. Neither is owned; both must outlive it.
   static absl::StatusOr<std::unique_ptr<CheckpointKeeper>> Create(Engine* engine,
-                                                                  CheckpointStore* store);
+                                                                  CheckpointStore* store,
+                                                                  bool may_forget);
 
   Engine* engine() const { return engine_; }
   CheckpointStore* store() const { return store_; }
@@ -38,8 +41,8 @@ class CheckpointKeeper {
   // Runs a task that blocks on the disk.
   void Run(std::function<void()> task) { pool_.Post(std::move(task)); }
 
-  // A transfer that waits for its turn or has it. One that is idle for a minute is cancelled, since
-  // others wait.
+  // A transfer that waits for its turn or has it. One whose peer does nothing for a minute is
+  // cancelled, since others wait.
   class Transfer {
    public:
     Transfer(CheckpointKeeper* keeper, grpc::CallbackServerContext* context)
@@ -49,10 +52,13 @@ class CheckpointKeeper {
     Transfer(const Transfer&) = delete;
     Transfer& operator=(const Transfer&) = delete;
 
-    // Calls `start` when it is this one's turn.
-    void Await(std::function<void()> start);
-    // It is not idle.
-    void Touch();
+    // Calls `start` when it is this one's turn. UNAVAILABLE: too many wait.
+    absl::Status Await(std::function<void()> start);
+    // Whether it was still waiting; it does not any more.
+    bool Abandon();
+    // From now on it waits for its peer, or for nobody but this server.
+    void AwaitPeer() { keeper_->SetIdleSince(this, Clock::Real()->Now()); }
+    void Work() { keeper_->SetIdleSince(this, absl::InfiniteFuture()); }
 
    private:
     friend class CheckpointKeeper;
@@ -66,10 +72,12 @@ class CheckpointKeeper {
  private:
   CheckpointKeeper(Engine* engine, CheckpointStore* store);
 
-  absl::Status SweepAtStart();
+  absl::Status SweepAtStart(bool may_forget);
   void RemoveAbandonedParts();
   void CancelIdle() ABSL_LOCKS_EXCLUDED(mu_);
-  void Await(Transfer* transfer, std::function<void()> start) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Await(Transfer* transfer, std::function<void()> start) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Abandon(Transfer* transfer) ABSL_LOCKS_EXCLUDED(mu_);
+  void SetIdleSince(Transfer* transfer, absl::Time since) ABSL_LOCKS_EXCLUDED(mu_);
   void Leave(Transfer* transfer) ABSL_LOCKS_EXCLUDED(mu_);
 
   Engine* const engine_;
@@ -81,8 +89,9 @@ class CheckpointKeeper {
     std::function<void()> start;
   };
   Mutex mu_;
-  absl::btree_map<Transfer*, absl::Time> active_
-      ABSL_GUARDED_BY(mu_);  // With its last sign of life.
+  // Of those that have their turn: since when their peers are waited for; InfiniteFuture: they are
+  // not.
+  absl::btree_map<Transfer*, absl::Time> idle_since_ ABSL_GUARDED_BY(mu_);
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mu_);
 };
 

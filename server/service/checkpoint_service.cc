@@ -12,17 +12,6 @@ namespace {
 constexpr size_t kSha256Bytes = 32;
 constexpr int kMaxIds = 1000;
 
-// How much of it is stored under this lease already: all, or unknown here.
-int64_t StoredBytes(const Trial& trial, const LeaseKey& lease, const std::string& sha256) {
-  for (const Checkpoint& known : trial.checkpoints) {
-    const auto name = ParseStoredCheckpointId(known.id);
-    if (known.stored && known.sha256 == sha256 && name.has_value() && name->lease == lease) {
-      return known.bytes;
-    }
-  }
-  return 0;
-}
-
 }  // namespace
 
 grpc::ServerUnaryReactor* CheckpointServiceImpl::GetUploadOffset(
@@ -41,10 +30,8 @@ grpc::ServerUnaryReactor* CheckpointServiceImpl::GetUploadOffset(
   }
   keeper_->engine()->PostRead([this, reactor, request, response, lease = *lease](
                                   const absl::Status& read, const Engine::View& view) {
-    const auto trial = read.ok() ? view.scheduler.TrialOfLease(lease) : read;
-    if (!trial.ok()) return reactor->Finish(ToGrpc(trial.status()));
-    response->set_offset(StoredBytes(**trial, lease, request->sha256()));
-    if (response->offset() > 0) return reactor->Finish(grpc::Status::OK);
+    const absl::Status open = read.ok() ? view.scheduler.TrialOfLease(lease).status() : read;
+    if (!open.ok()) return reactor->Finish(ToGrpc(open));
     keeper_->Run([this, reactor, request, response, lease] {
       response->set_offset(keeper_->store()->OffsetOf(lease, request->sha256()));
       reactor->Finish(grpc::Status::OK);

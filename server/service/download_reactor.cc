@@ -23,7 +23,11 @@ constexpr int64_t kChunkBytes = 1 << 20;
 DownloadReactor::DownloadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
                                  grpc::CallbackServerContext* context,
                                  const v1::DownloadRequest& request)
-    : keeper_(keeper), lease_ids_(lease_ids), request_(request), transfer_(keeper, context) {
+    : keeper_(keeper),
+      lease_ids_(lease_ids),
+      context_(context),
+      request_(request),
+      transfer_(keeper, context) {
   Find();
 }
 
@@ -33,7 +37,11 @@ void DownloadReactor::Find() {
     absl::StatusOr<Checkpoint> found = FindIn(view.scheduler);
     if (!found.ok()) return Finish(ToGrpc(found.status()));
     checkpoint_ = *std::move(found);
-    transfer_.Await([this] { keeper_->Run([this] { Begin(); }); });
+    const auto begin = [this] { keeper_->Run([this] { Begin(); }); };
+    // A header is no transfer, and waits for none.
+    if (request_.header_only()) return begin();
+    const absl::Status admitted = transfer_.Await(begin);
+    if (!admitted.ok()) Finish(ToGrpc(admitted));
   });
 }
 
@@ -98,7 +106,8 @@ absl::Status DownloadReactor::Open() {
 }
 
 void DownloadReactor::Begin() {
-  const absl::Status opened = Open();
+  const absl::Status opened =
+      context_->IsCancelled() ? absl::CancelledError("the caller went away") : Open();
   if (!opened.ok()) {
     if (absl::IsNotFound(opened)) {
       keeper_->engine()->Post(LoseCheckpoint{.checkpoint_id = checkpoint_.id},
@@ -139,33 +148,56 @@ void DownloadReactor::ReadNext() {
     if (got.ok() && *got == 0) status = absl::DataLossError(checkpoint_.id + " was cut meanwhile");
     if (status.ok()) chunk.resize(*got);
   }
-  MutexLock lock(&mu_);
-  reading_ = false;
-  status_ = status;
-  if (status.ok() && size > 0) {
-    offset_ += static_cast<int64_t>(response.chunk().size());
-    next_ = std::move(response);
+  bool at_end = false;
+  {
+    MutexLock lock(&mu_);
+    reading_ = false;
+    status_ = status;
+    if (status.ok() && size > 0) {
+      offset_ += static_cast<int64_t>(response.chunk().size());
+      next_ = std::move(response);
+    }
+    at_end = !writing_ && !Send();
   }
-  if (!writing_) SendOrEnd();
+  if (at_end) End();
 }
 
 void DownloadReactor::OnWriteDone(bool ok) {
-  transfer_.Touch();
-  MutexLock lock(&mu_);
-  writing_ = false;
-  if (!ok && status_.ok()) status_ = absl::CancelledError("the caller went away");
-  if (!reading_) SendOrEnd();
+  bool at_end = false;
+  {
+    MutexLock lock(&mu_);
+    writing_ = false;
+    if (!ok && status_.ok()) status_ = absl::CancelledError("the caller went away");
+    at_end = !reading_ && !Send();
+  }
+  if (at_end) End();
 }
 
-// Nothing is being read or written: sends what was read, or ends.
-void DownloadReactor::SendOrEnd() {
-  if (!status_.ok() || !next_.has_value()) return Finish(ToGrpc(status_));
+// Nothing is being read or written. False when there is nothing to send any more.
+bool DownloadReactor::Send() {
+  if (!status_.ok() || !next_.has_value()) return false;
   sending_ = *std::move(next_);
   next_.reset();
   writing_ = true;
   reading_ = true;
   StartWrite(&sending_);
+  transfer_.AwaitPeer();
   keeper_->Run([this] { ReadNext(); });
+  return true;
+}
+
+// The last thing that is done here: the reactor may be deleted before it returns.
+void DownloadReactor::End() {
+  grpc::Status status;
+  {
+    MutexLock lock(&mu_);
+    status = ToGrpc(status_);
+  }
+  Finish(status);
+}
+
+void DownloadReactor::OnCancel() {
+  if (transfer_.Abandon()) Finish(ToGrpc(absl::CancelledError("the caller went away")));
 }
 
 }  // namespace halving

@@ -27,6 +27,7 @@ class DownloadReactor : public grpc::ServerWriteReactor<v1::DownloadResponse> {
                   grpc::CallbackServerContext* context, const v1::DownloadRequest& request);
 
   void OnWriteDone(bool ok) override;
+  void OnCancel() override;
   void OnDone() override { delete this; }
 
  private:
@@ -40,10 +41,12 @@ class DownloadReactor : public grpc::ServerWriteReactor<v1::DownloadResponse> {
   absl::Status Open();
   void ReadNext();
 
-  void SendOrEnd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool Send() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void End() ABSL_LOCKS_EXCLUDED(mu_);
 
   CheckpointKeeper* const keeper_;
   const LeaseIds* const lease_ids_;
+  grpc::CallbackServerContext* const context_;
   const v1::DownloadRequest request_;
   CheckpointKeeper::Transfer transfer_;
   Checkpoint checkpoint_;

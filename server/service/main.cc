@@ -9,6 +9,7 @@
 #include <iostream>
 #include <thread>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
 #include "common/clock.h"
 #include "common/crypto.h"
@@ -95,8 +96,13 @@ int Serve(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<CheckpointStore>> store = OpenStore(options, **journal);
   if (!store.ok()) return Fail(store.status(), kExitDataDir);
   absl::StatusOr<std::unique_ptr<CheckpointKeeper>> keeper =
-      CheckpointKeeper::Create(engine->get(), store->get());
+      CheckpointKeeper::Create(engine->get(), store->get(), options.forget_checkpoints);
   if (!keeper.ok()) return Fail(keeper.status(), kExitDataDir);
+  // However this ends: what the engine still has to say, it says to a keeper that is there.
+  const absl::Cleanup stop = [&keeper, &engine] {
+    (*keeper)->Stop();
+    (*engine)->Stop();
+  };
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
       GrpcServer::Start(options.listen, keeper->get(), (*journal)->secret());
   if (!server.ok()) {

@@ -52,6 +52,9 @@ void AddCheckpointOptions(CLI::App& app, ServerOptions& options) {
                  "Directory of the checkpoints; on a file system that workers see under the same "
                  "flag, their bytes do not pass through the server [checkpoints in --data-dir]")
       ->envname("HALVING_CHECKPOINT_DIR");
+  app.add_flag("--forget-checkpoints", options.forget_checkpoints,
+               "Go on without the checkpoints that the journal knows, when their directory is new: "
+               "after a backup was restored");
   AddSize(app, "--max-checkpoint-size", "HALVING_MAX_CHECKPOINT_SIZE", options.max_checkpoint_bytes,
           "Largest checkpoint that is taken");
   AddSize(app, "--max-checkpoint-total", "HALVING_MAX_CHECKPOINT_TOTAL",

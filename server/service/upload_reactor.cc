@@ -17,7 +17,11 @@ constexpr size_t kSha256Bytes = 32;
 
 UploadReactor::UploadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
                              grpc::CallbackServerContext* context, v1::UploadResponse* response)
-    : keeper_(keeper), lease_ids_(lease_ids), response_(response), transfer_(keeper, context) {
+    : keeper_(keeper),
+      lease_ids_(lease_ids),
+      context_(context),
+      response_(response),
+      transfer_(keeper, context) {
   StartRead(&request_);
 }
 
@@ -66,11 +70,18 @@ void UploadReactor::Check() {
       response_->set_checkpoint_id(upload_.checkpoint_id);
       return End(absl::OkStatus());
     }
-    transfer_.Await([this] { keeper_->Run([this] { Begin(); }); });
+    const absl::Status admitted = transfer_.Await([this] { keeper_->Run([this] { Begin(); }); });
+    if (!admitted.ok()) End(admitted);
   });
 }
 
+void UploadReactor::OnCancel() {
+  if (transfer_.Abandon()) End(absl::CancelledError("the caller went away"));
+}
+
 void UploadReactor::Begin() {
+  // It has waited for its turn; a dead call must not take over from one that lives.
+  if (context_->IsCancelled()) return End(absl::CancelledError("the caller went away"));
   if (!header_.shared_file().empty()) {
     const absl::Status adopted = keeper_->store()->Adopt(upload_, header_.shared_file());
     return adopted.ok() ? Record() : End(adopted);
@@ -84,11 +95,11 @@ void UploadReactor::Begin() {
 
 void UploadReactor::Read() {
   reading_ = true;
+  if (!working_) transfer_.AwaitPeer();
   StartRead(&request_);
 }
 
 void UploadReactor::OnChunk(bool ok) {
-  transfer_.Touch();
   MutexLock lock(&mu_);
   reading_ = false;
   if (ended_) return;
@@ -100,6 +111,7 @@ void UploadReactor::OnChunk(bool ok) {
   }
   if (working_) return;
   working_ = true;
+  transfer_.Work();
   keeper_->Run([this] { Work(); });
 }
 
@@ -112,6 +124,7 @@ void UploadReactor::Work() {
       at_end = chunks_.empty() && all_came_;
       if (chunks_.empty() && !at_end) {
         working_ = false;
+        transfer_.AwaitPeer();
         return;
       }
       if (!at_end) {

@@ -25,6 +25,7 @@ class UploadReactor : public grpc::ServerReadReactor<v1::UploadRequest> {
                 grpc::CallbackServerContext* context, v1::UploadResponse* response);
 
   void OnReadDone(bool ok) override;
+  void OnCancel() override;
   void OnDone() override { delete this; }
 
  private:
@@ -43,6 +44,7 @@ class UploadReactor : public grpc::ServerReadReactor<v1::UploadRequest> {
 
   CheckpointKeeper* const keeper_;
   const LeaseIds* const lease_ids_;
+  grpc::CallbackServerContext* const context_;
   v1::UploadResponse* const response_;
   CheckpointKeeper::Transfer transfer_;
 

@@ -56,6 +56,14 @@ bool IsWorkersFile(const std::string& name) {
                      [](char c) { return absl::ascii_isalnum(c) || c == '.' || c == '-'; });
 }
 
+absl::Status TakenOver() {
+  return absl::AbortedError("another upload of this checkpoint has taken over");
+}
+
+std::string NameOf(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
 std::string Megabytes(int64_t bytes) { return absl::StrCat((bytes + (1 << 20) - 1) >> 20, " MiB"); }
 
 }  // namespace
@@ -75,25 +83,32 @@ IncomingCheckpoint::IncomingCheckpoint(CheckpointStore* store, CheckpointUpload 
 IncomingCheckpoint::~IncomingCheckpoint() = default;
 
 absl::Status IncomingCheckpoint::Open(int64_t offset) {
-  fd_.Reset(open(part_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (fd_.get() < 0) return FileError(errno, "make", part_);
+  fd_.Reset(
+      open(part_.c_str(), O_RDWR | (offset == 0 ? O_CREAT : 0) | O_CLOEXEC | O_NOFOLLOW, 0600));
   struct stat file = {};
-  if (fstat(fd_.get(), &file) != 0) return FileError(errno, "look at", part_);
-  if (offset < 0 || offset > file.st_size || offset > upload_.bytes) {
-    return absl::InvalidArgumentError(
+  if (fd_.get() < 0 ? errno != ENOENT : fstat(fd_.get(), &file) != 0) {
+    return FileError(errno, "open", part_);
+  }
+  if (offset > file.st_size) {
+    return absl::AbortedError(
         absl::StrCat("header.offset is ", offset, ", but ", file.st_size, " of ", upload_.bytes,
                      " bytes have come; GetUploadOffset says where to go on"));
   }
-  if (ftruncate(fd_.get(), offset) != 0) return FileError(errno, "cut", part_);
+  {
+    MutexLock lock(&turn_->mu);
+    if (turn_->over) return TakenOver();
+    if (ftruncate(fd_.get(), offset) != 0) return FileError(errno, "cut", part_);
+  }
   std::string buffer(kReadBytes, '\0');
   while (received_ < offset) {
     const auto want =
         static_cast<size_t>(std::min(offset - received_, static_cast<int64_t>(buffer.size())));
     HV_ASSIGN_OR_RETURN(const size_t got, ReadAt(fd_.get(), buffer.data(), want, received_, part_));
-    if (got == 0) return absl::InternalError(absl::StrCat(part_, " has lost bytes"));
+    if (got == 0) return absl::AbortedError(absl::StrCat(part_, " has lost bytes"));
     hash_.Update(absl::string_view(buffer.data(), got));
     received_ += static_cast<int64_t>(got);
   }
+  began_at_ = offset;
   flushing_ = received_;
   return absl::OkStatus();
 }
@@ -105,14 +120,19 @@ absl::Status IncomingCheckpoint::Append(absl::string_view chunk) {
   }
   hash_.Update(chunk);
   MutexLock lock(&turn_->mu);
-  if (turn_->over) return absl::AbortedError("another upload of this checkpoint has taken over");
-  HV_RETURN_IF_ERROR(WriteAt(fd_.get(), chunk, received_, part_));
+  if (turn_->over) return TakenOver();
+  absl::Status written = WriteAt(fd_.get(), chunk, received_, part_);
   received_ += static_cast<int64_t>(chunk.size());
-  if (received_ - flushing_ >= kFlushBytes) {
-    sync_file_range(fd_.get(), flushing_, received_ - flushing_, SYNC_FILE_RANGE_WRITE);
-    flushing_ = received_;
-  }
-  return absl::OkStatus();
+  if (written.ok() && received_ - flushing_ >= kFlushBytes) written = Flush();
+  // Nobody would ever come for the rest, and what is there would keep the disk full.
+  if (absl::IsResourceExhausted(written)) store_->DropPart(part_, turn_.get());
+  return written;
+}
+
+absl::Status IncomingCheckpoint::Flush() {
+  sync_file_range(fd_.get(), flushing_, received_ - flushing_, SYNC_FILE_RANGE_WRITE);
+  flushing_ = received_;
+  return store_->Note(part_, received_);
 }
 
 absl::Status IncomingCheckpoint::CheckWhole() {
@@ -123,25 +143,26 @@ absl::Status IncomingCheckpoint::CheckWhole() {
   }
   const std::string seen = hash_.Finish();
   if (seen == upload_.sha256) return absl::OkStatus();
-  store_->DropPart(part_);
-  return absl::InvalidArgumentError(absl::StrCat(
+  store_->DropPart(part_, turn_.get());
+  const std::string message = absl::StrCat(
       "the bytes have the SHA-256 ", absl::BytesToHexString(seen), ", and header.sha256 is ",
-      absl::BytesToHexString(upload_.sha256), "; they were dropped. Upload all of it again"));
+      absl::BytesToHexString(upload_.sha256), "; they were dropped. Upload all of it again");
+  return began_at_ > 0 ? absl::AbortedError(message) : absl::InvalidArgumentError(message);
 }
 
 absl::Status IncomingCheckpoint::Finish() {
   MutexLock lock(&turn_->mu);
-  if (turn_->over) return absl::AbortedError("another upload of this checkpoint has taken over");
+  if (turn_->over) return TakenOver();
   turn_->over = true;
   HV_RETURN_IF_ERROR(CheckWhole());
   if (fsync(fd_.get()) != 0) {
     const absl::Status failed = FileError(errno, "sync", part_);
-    store_->DropPart(part_);  // What the disk holds of it is unknown.
+    store_->DropPart(part_, turn_.get());  // What the disk holds of it is unknown.
     return failed;
   }
   HV_RETURN_IF_ERROR(store_->CheckNotDoomed(upload_.checkpoint_id));
   HV_RETURN_IF_ERROR(RenameDurably(part_, store_->PathOf(upload_.checkpoint_id)));
-  store_->Count(upload_);
+  store_->Count(upload_, turn_.get());
   return absl::OkStatus();
 }
 
@@ -173,7 +194,12 @@ absl::Status CheckpointStore::Own(const std::string& owner) {
   std::string known(128, '\0');
   HV_ASSIGN_OR_RETURN(const size_t size, ReadAt(lock_.get(), known.data(), known.size(), 0, file));
   known.resize(size);
-  if (known.empty()) return WriteAt(lock_.get(), owner, 0, file);
+  if (known.empty()) {
+    newly_made_ = true;
+    HV_RETURN_IF_ERROR(WriteAt(lock_.get(), owner, 0, file));
+    HV_RETURN_IF_ERROR(SyncFile(file));
+    return SyncFolderOf(file);
+  }
   if (known == owner) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("checkpoint directory ", folder_,
@@ -181,6 +207,8 @@ absl::Status CheckpointStore::Own(const std::string& owner) {
                    "lost; choose another --checkpoint-dir, or remove ",
                    file, " if that one is gone"));
 }
+
+void CheckpointStore::Disown() { unlink(absl::StrCat(folder_, "/", kOwnerFile).c_str()); }
 
 absl::StatusOr<std::vector<std::string>> CheckpointStore::Sweep(
     const std::vector<std::string>& needed, const std::function<bool(LeaseKey)>& is_open) {
@@ -197,7 +225,7 @@ absl::StatusOr<std::vector<std::string>> CheckpointStore::Sweep(
     const std::optional<LeaseKey> part = LeaseOfPart(name);
     if (!is_file || (!part.has_value() && !IsStoredCheckpointId(name))) continue;
     if (part.has_value() ? is_open(*part) : missing.erase(name) > 0) {
-      part.has_value() ? void(parts_[name] = {.lease = *part, .bytes = bytes})
+      part.has_value() ? void(parts_[name] = {.lease = *part, .bytes = bytes, .received = bytes})
                        : void(whole_[name] = bytes);
       total_bytes_ += bytes;
     } else {
@@ -215,7 +243,23 @@ int64_t CheckpointStore::OffsetOf(const LeaseKey& lease, absl::string_view sha25
   return stat(part.c_str(), &file) == 0 ? file.st_size : 0;
 }
 
-absl::Status CheckpointStore::CheckQuotas(int64_t bytes, int64_t already) {
+absl::StatusOr<int64_t> CheckpointStore::FreeBytes() const {
+  struct statvfs disk = {};
+  if (statvfs(folder_.c_str(), &disk) != 0) return FileError(errno, "look at", folder_);
+  return static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
+}
+
+absl::Status CheckpointStore::CheckFree(int64_t free, int64_t coming) {
+  int64_t spoken_for = coming;
+  for (const auto& [name, part] : parts_) spoken_for += part.bytes - part.received;
+  if (spoken_for <= free - quotas_.free_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the disk of ", folder_, " has ", Megabytes(std::max<int64_t>(free, 0)),
+                   ", of which ", Megabytes(quotas_.free_bytes), " stay free (--keep-free) and ",
+                   Megabytes(spoken_for), " are on their way; make room on the server's disk"));
+}
+
+absl::Status CheckpointStore::CheckQuotas(int64_t bytes) {
   if (bytes > quotas_.each_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the checkpoint has ", Megabytes(bytes), "; this server takes at most ",
@@ -227,65 +271,76 @@ absl::Status CheckpointStore::CheckQuotas(int64_t bytes, int64_t already) {
         Megabytes(total_bytes_), " of the ", Megabytes(quotas_.total_bytes),
         " that they may have in all (--max-checkpoint-total)"));
   }
-  struct statvfs disk = {};
-  if (statvfs(folder_.c_str(), &disk) != 0) return FileError(errno, "look at", folder_);
-  const auto free = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
-  if (bytes - already > free - quotas_.free_bytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the checkpoint has ", Megabytes(bytes), ", and the disk of ", folder_,
-                     " has ", Megabytes(std::max<int64_t>(free, 0)), ", of which ",
-                     Megabytes(quotas_.free_bytes), " stay free; make room on the server's disk"));
-  }
   return absl::OkStatus();
 }
 
-absl::Status CheckpointStore::CheckNotDoomed(const std::string& checkpoint_id) {
+absl::Status CheckpointStore::Note(const std::string& part, int64_t received) {
+  HV_ASSIGN_OR_RETURN(const int64_t free, FreeBytes());
   MutexLock lock(&mu_);
+  const auto known = parts_.find(NameOf(part));
+  if (known != parts_.end()) known->second.received = received;
+  // What is still to come was spoken for before: only what others have written may be too much.
+  if (free >= quotas_.free_bytes) return absl::OkStatus();
+  return CheckFree(free, 0);
+}
+
+absl::Status CheckpointStore::CheckNotDoomed(const std::string& checkpoint_id) {
+  MutexLock lock(&doomed_mu_);
   if (!doomed_.contains(checkpoint_id)) return absl::OkStatus();
   return absl::AbortedError("a checkpoint of the same name is being removed; try again");
+}
+
+absl::StatusOr<std::shared_ptr<IncomingCheckpoint::Turn>> CheckpointStore::Enter(
+    const std::string& name, const CheckpointUpload& upload, int64_t offset, int64_t free,
+    const std::shared_ptr<IncomingCheckpoint::Turn>& turn) {
+  std::optional<Part> before;
+  if (const auto known = parts_.find(name); known != parts_.end()) {
+    // One found at the start counted with what had come of it.
+    before = known->second;
+    total_bytes_ -= before->bytes;
+    parts_.erase(known);
+  }
+  absl::Status allowed = CheckQuotas(upload.bytes);
+  if (allowed.ok()) allowed = CheckFree(free, upload.bytes - offset);
+  if (!allowed.ok()) {
+    if (before.has_value()) {
+      total_bytes_ += before->bytes;
+      parts_[name] = *before;
+    }
+    return allowed;
+  }
+  total_bytes_ += upload.bytes;
+  parts_[name] = {.lease = upload.lease, .bytes = upload.bytes, .received = offset, .turn = turn};
+  return before.has_value() ? before->turn.lock() : nullptr;
 }
 
 absl::StatusOr<std::unique_ptr<IncomingCheckpoint>> CheckpointStore::Begin(
     const CheckpointUpload& upload, int64_t offset) {
   const std::string name = PartName(upload.lease, upload.sha256);
   const std::string path = absl::StrCat(folder_, "/", name);
-  auto turn = std::make_shared<IncomingCheckpoint::Turn>();
+  const auto turn = std::make_shared<IncomingCheckpoint::Turn>();
+  HV_ASSIGN_OR_RETURN(const int64_t free, FreeBytes());
   std::shared_ptr<IncomingCheckpoint::Turn> before;
   {
     MutexLock lock(&mu_);
-    const auto known = parts_.find(name);
-    if (known == parts_.end()) {
-      HV_RETURN_IF_ERROR(CheckQuotas(upload.bytes, 0));
-      total_bytes_ += upload.bytes;
-      parts_[name] = {.lease = upload.lease, .bytes = upload.bytes, .turn = turn};
-    } else {
-      // A part found at the start counted with what had come of it.
-      total_bytes_ -= known->second.bytes;
-      const absl::Status allowed = CheckQuotas(upload.bytes, OffsetOf(upload.lease, upload.sha256));
-      if (!allowed.ok()) {
-        total_bytes_ += known->second.bytes;
-        return allowed;
-      }
-      total_bytes_ += upload.bytes;
-      known->second.bytes = upload.bytes;
-      before = known->second.turn.lock();
-      known->second.turn = turn;
-    }
+    HV_ASSIGN_OR_RETURN(before, Enter(name, upload, offset, free, turn));
   }
   if (before != nullptr) {
     MutexLock lock(&before->mu);  // Its last write is over then.
     before->over = true;
   }
-  std::unique_ptr<IncomingCheckpoint> incoming(
-      new IncomingCheckpoint(this, upload, path, std::move(turn)));
-  HV_RETURN_IF_ERROR(incoming->Open(offset));
-  return incoming;
+  std::unique_ptr<IncomingCheckpoint> incoming(new IncomingCheckpoint(this, upload, path, turn));
+  const absl::Status opened = incoming->Open(offset);
+  if (opened.ok()) return incoming;
+  // A place that holds no file is given back.
+  if (OffsetOf(upload.lease, upload.sha256) == 0) DropPart(path, turn.get());
+  return opened;
 }
 
-void CheckpointStore::Count(const CheckpointUpload& upload) {
+void CheckpointStore::Count(const CheckpointUpload& upload, const IncomingCheckpoint::Turn* turn) {
   MutexLock lock(&mu_);
   const auto part = parts_.find(PartName(upload.lease, upload.sha256));
-  if (part != parts_.end()) {
+  if (turn != nullptr && part != parts_.end() && part->second.turn.lock().get() == turn) {
     total_bytes_ -= part->second.bytes;
     parts_.erase(part);
   }
@@ -295,13 +350,13 @@ void CheckpointStore::Count(const CheckpointUpload& upload) {
   bytes = upload.bytes;
 }
 
-void CheckpointStore::DropPart(const std::string& part) {
-  unlink(part.c_str());
+void CheckpointStore::DropPart(const std::string& part, const IncomingCheckpoint::Turn* turn) {
   MutexLock lock(&mu_);
-  const auto known = parts_.find(std::filesystem::path(part).filename().string());
-  if (known == parts_.end()) return;
+  const auto known = parts_.find(NameOf(part));
+  if (known == parts_.end() || known->second.turn.lock().get() != turn) return;
   total_bytes_ -= known->second.bytes;
   parts_.erase(known);
+  unlink(part.c_str());
 }
 
 absl::Status CheckpointStore::Adopt(const CheckpointUpload& upload, const std::string& name) {
@@ -313,32 +368,42 @@ absl::Status CheckpointStore::Adopt(const CheckpointUpload& upload, const std::s
                      kWorkerPrefix, "\""));
   }
   const std::string path = absl::StrCat(folder_, "/", name);
+  const std::string whole = PathOf(upload.checkpoint_id);
   struct stat file = {};
-  if (lstat(path.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (fd.get() < 0 || fstat(fd.get(), &file) != 0 || !S_ISREG(file.st_mode)) {
+    // Renamed before, where there are no links, and the answer was lost.
+    if (stat(whole.c_str(), &file) == 0 && file.st_size == upload.bytes) {
+      Count(upload, nullptr);
+      return absl::OkStatus();
+    }
     return absl::NotFoundError(
         absl::StrCat("header.shared_file is \"", name,
                      "\", which is no file in the server's checkpoint "
                      "directory ",
-                     folder_, "; is it the same file system? If not, upload the bytes"));
+                     folder_,
+                     " that it can read; is it the same file system, and the same user? "
+                     "If not, upload the bytes"));
   }
   if (file.st_size != upload.bytes) {
     return absl::InvalidArgumentError(absl::StrCat("header.size_bytes is ", upload.bytes, ", but ",
                                                    name, " has ", file.st_size, " bytes"));
   }
+  HV_ASSIGN_OR_RETURN(const int64_t free, FreeBytes());
   {
     MutexLock lock(&mu_);
-    HV_RETURN_IF_ERROR(CheckQuotas(upload.bytes, upload.bytes));
+    HV_RETURN_IF_ERROR(CheckQuotas(upload.bytes));
+    HV_RETURN_IF_ERROR(CheckFree(free, 0));
   }
   HV_RETURN_IF_ERROR(CheckNotDoomed(upload.checkpoint_id));
-  // A second name, so that the worker still has its file if the answer does not reach it.
-  const std::string whole = PathOf(upload.checkpoint_id);
-  unlink(whole.c_str());
-  if (link(path.c_str(), whole.c_str()) == 0) {
-    HV_RETURN_IF_ERROR(SyncFolderOf(whole));
-  } else {
-    HV_RETURN_IF_ERROR(RenameDurably(path, whole));  // Not every file system has links.
-  }
-  Count(upload);
+  // A second name, so that the worker still has its file if the answer does not reach it; put over
+  // the final one in one step, since a repeat may find that recorded.
+  const std::string second = absl::StrCat(path, ".adopted");
+  unlink(second.c_str());
+  const bool linked = link(path.c_str(), second.c_str()) == 0;
+  HV_RETURN_IF_ERROR(RenameDurably(linked ? second : path, whole));
+  unlink(second.c_str());  // rename() leaves two names of one file as they are.
+  Count(upload, nullptr);
   return absl::OkStatus();
 }
 
@@ -354,25 +419,30 @@ absl::StatusOr<UniqueFd> CheckpointStore::OpenToRead(const std::string& checkpoi
 }
 
 void CheckpointStore::Doom(const std::vector<std::string>& checkpoint_ids) {
-  MutexLock lock(&mu_);
+  MutexLock lock(&doomed_mu_);
   doomed_.insert(checkpoint_ids.begin(), checkpoint_ids.end());
 }
 
 void CheckpointStore::RemoveDoomed() {
+  MutexLock one_at_a_time(&removing_mu_);
   for (;;) {
     std::string id;
     {
-      MutexLock lock(&mu_);
+      MutexLock lock(&doomed_mu_);
       if (doomed_.empty()) return;
       id = *doomed_.begin();
     }
     unlink(PathOf(id).c_str());
-    MutexLock lock(&mu_);
+    {
+      MutexLock lock(&mu_);
+      const auto known = whole_.find(id);
+      if (known != whole_.end()) {
+        total_bytes_ -= known->second;
+        whole_.erase(known);
+      }
+    }
+    MutexLock lock(&doomed_mu_);
     doomed_.erase(id);
-    const auto known = whole_.find(id);
-    if (known == whole_.end()) continue;
-    total_bytes_ -= known->second;
-    whole_.erase(known);
   }
 }
 

@@ -40,8 +40,8 @@ class IncomingCheckpoint {
   IncomingCheckpoint(const IncomingCheckpoint&) = delete;
   IncomingCheckpoint& operator=(const IncomingCheckpoint&) = delete;
 
-  // INVALID_ARGUMENT: more bytes than were declared. RESOURCE_EXHAUSTED: the disk is full. ABORTED:
-  // another upload of the same bytes has taken over.
+  // INVALID_ARGUMENT: more bytes than were declared. RESOURCE_EXHAUSTED: the disk is full, or soon
+  // would be; what came is dropped. ABORTED: another upload of the same bytes has taken over.
   absl::Status Append(absl::string_view chunk);
 
   // Makes it a whole file, durable, under its id. INVALID_ARGUMENT when bytes are missing (what
@@ -56,12 +56,14 @@ class IncomingCheckpoint {
                      std::shared_ptr<Turn> turn);
   absl::Status Open(int64_t offset);
   absl::Status CheckWhole();
+  absl::Status Flush();
 
   CheckpointStore* const store_;
   const CheckpointUpload upload_;
   const std::string part_;  // Its path until it is whole.
   const std::shared_ptr<Turn> turn_;
   UniqueFd fd_;
+  int64_t began_at_ = 0;
   int64_t received_ = 0;
   int64_t flushing_ = 0;  // Up to where the system was asked to write.
   Sha256Stream hash_;
@@ -94,13 +96,14 @@ class CheckpointStore {
   int64_t OffsetOf(const LeaseKey& lease, absl::string_view sha256);
 
   // Begins an upload, or goes on with one; another one that is under way ends then.
-  // RESOURCE_EXHAUSTED: a quota, and which. INVALID_ARGUMENT: `offset` is not behind what has come.
+  // RESOURCE_EXHAUSTED: a quota, and which. ABORTED: `offset` is behind what has come, or yet
+  // another one took over.
   absl::StatusOr<std::unique_ptr<IncomingCheckpoint>> Begin(const CheckpointUpload& upload,
                                                             int64_t offset);
 
   // Takes over a durable file that a worker has put into this folder; it may remove its own name
-  // then. NOT_FOUND: it is not there. INVALID_ARGUMENT: its name is none that workers use, or its
-  // size is not the declared one.
+  // then. NOT_FOUND: it is not there, or cannot be read. INVALID_ARGUMENT: its name is none that
+  // workers use, or its size is not the declared one.
   absl::Status Adopt(const CheckpointUpload& upload, const std::string& name);
 
   // NOT_FOUND when it has no whole file of that id.
@@ -108,11 +111,16 @@ class CheckpointStore {
   std::string PathOf(const std::string& checkpoint_id) const;
 
   // These are not needed any more. Does not block: RemoveDoomed() does the work.
-  void Doom(const std::vector<std::string>& checkpoint_ids) ABSL_LOCKS_EXCLUDED(mu_);
-  void RemoveDoomed() ABSL_LOCKS_EXCLUDED(mu_);
+  void Doom(const std::vector<std::string>& checkpoint_ids) ABSL_LOCKS_EXCLUDED(doomed_mu_);
+  void RemoveDoomed() ABSL_LOCKS_EXCLUDED(mu_, doomed_mu_, removing_mu_);
   // The leases of parts that nobody is sending at present, and the end of those parts.
   std::vector<LeaseKey> IdleParts() ABSL_LOCKS_EXCLUDED(mu_);
   void RemoveParts(const LeaseKey& lease) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Whether this server has never used the folder before. Disown() leaves it as one that it never
+  // used.
+  bool is_newly_made() const { return newly_made_; }
+  void Disown();
 
   // Of whole files and of declared parts.
   int64_t total_bytes() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -122,7 +130,8 @@ class CheckpointStore {
   friend class IncomingCheckpoint;
   struct Part {
     LeaseKey lease;
-    int64_t bytes = 0;  // Declared.
+    int64_t bytes = 0;     // Declared.
+    int64_t received = 0;  // About.
     std::weak_ptr<IncomingCheckpoint::Turn> turn;
   };
 
@@ -130,19 +139,36 @@ class CheckpointStore {
       : folder_(std::move(folder)), quotas_(quotas) {}
 
   absl::Status Own(const std::string& owner);
-  absl::Status CheckQuotas(int64_t bytes, int64_t already) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status CheckNotDoomed(const std::string& checkpoint_id) ABSL_LOCKS_EXCLUDED(mu_);
-  // It is a whole file now.
-  void Count(const CheckpointUpload& upload) ABSL_LOCKS_EXCLUDED(mu_);
-  void DropPart(const std::string& part) ABSL_LOCKS_EXCLUDED(mu_);
+  // What is free on the disk, in bytes.
+  absl::StatusOr<int64_t> FreeBytes() const;
+  // Of what is free, `coming` bytes of this one and all that others have declared are spoken for.
+  absl::Status CheckFree(int64_t free, int64_t coming) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status CheckQuotas(int64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Enters the part, whose turn is `turn`'s now; the turn before it, if there is one.
+  absl::StatusOr<std::shared_ptr<IncomingCheckpoint::Turn>> Enter(
+      const std::string& name, const CheckpointUpload& upload, int64_t offset, int64_t free,
+      const std::shared_ptr<IncomingCheckpoint::Turn>& turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status CheckNotDoomed(const std::string& checkpoint_id) ABSL_LOCKS_EXCLUDED(doomed_mu_);
+  // It is a whole file now; what came of it in this turn, if in one, is no part any more.
+  void Count(const CheckpointUpload& upload, const IncomingCheckpoint::Turn* turn)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // So much of a part has come. RESOURCE_EXHAUSTED: less stays free than should.
+  absl::Status Note(const std::string& part, int64_t received) ABSL_LOCKS_EXCLUDED(mu_);
+  // Removes a part, unless another turn has begun.
+  void DropPart(const std::string& part, const IncomingCheckpoint::Turn* turn)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   const std::string folder_;
   const Quotas quotas_;
   UniqueFd lock_;
-  mutable Mutex mu_;
+  bool newly_made_ = false;
+
+  Mutex removing_mu_;  // One at a time.
+  Mutex doomed_mu_;    // Never held over a system call: the engine's thread takes it.
+  absl::btree_set<std::string> doomed_ ABSL_GUARDED_BY(doomed_mu_);
+  mutable Mutex mu_;                                                  // Nor this one.
   absl::btree_map<std::string, int64_t> whole_ ABSL_GUARDED_BY(mu_);  // By id, in bytes.
   absl::btree_map<std::string, Part> parts_ ABSL_GUARDED_BY(mu_);     // By file name.
-  absl::btree_set<std::string> doomed_ ABSL_GUARDED_BY(mu_);
   int64_t total_bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

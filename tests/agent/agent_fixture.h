@@ -41,7 +41,7 @@ class AgentTest : public testing::Test {
                   const std::string& trainer = "exec " FAKE_TRAINER) {
     thread_ = std::thread([this, grace, trainer] {
       absl::StatusOr<std::unique_ptr<CheckpointDir>> checkpoints =
-          CheckpointDir::Open(checkpoint_dir());
+          CheckpointDir::Open(checkpoint_dir(), "tag");
       if (!checkpoints.ok()) {
         result_ = checkpoints.status();
         return;
@@ -104,14 +104,14 @@ class AgentTest : public testing::Test {
     return assignment;
   }
 
-  // Names in the checkpoint folder that are not hidden.
+  // The ids of what lies in the checkpoint folder and is not hidden.
   std::set<std::string> Checkpoints() const {
-    std::set<std::string> names;
+    std::set<std::string> ids;
     for (const auto& entry : std::filesystem::directory_iterator(checkpoint_dir())) {
       const std::string name = entry.path().filename().string();
-      if (name[0] != '.') names.insert(name);
+      if (name[0] != '.') ids.insert(name.substr(0, name.find("@tag")));
     }
-    return names;
+    return ids;
   }
 
   TempDir temp_;

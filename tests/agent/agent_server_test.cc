@@ -110,7 +110,7 @@ TEST_F(AgentServerTest, CheckpointInsideARungIsReported) {
     }
     return !id.empty();
   }));
-  EXPECT_EQ(ReadFile(absl::StrCat(checkpoint_dir(), "/", id)), "epoch 1");
+  EXPECT_EQ(Stored(id), "epoch 1");
   Release("go");
   AwaitFinal(1);
 }

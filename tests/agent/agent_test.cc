@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -157,6 +158,18 @@ TEST_F(AgentTest, DamagedCheckpointIsFetchedAgainAndThenGivenBackAsUnusable) {
   EXPECT_EQ(server_.checkpoints().downloads().size(), 3U);
 }
 
+TEST_F(AgentTest, FullDiskHereIsNoVerdictOnTheCheckpointAndTheWorkerSlowsDown) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere; run this as another user";
+  server_.checkpoints().Store("ckpt-2-x", "epoch 2", 2);
+  for (const int64_t id : {1, 2}) server_.Add(MakePromoted(id, 2, 4, "ckpt-2-x"));
+  StartAgent();
+  std::filesystem::permissions(
+      checkpoint_dir(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  const std::vector<v1::ReportRequest> reports = AwaitFinal(2);
+  EXPECT_THAT(reports[0].returned().unusable_checkpoint_id(), IsEmpty());
+  EXPECT_FALSE(reports[0].has_next()) << "it would come right back";
+}
+
 TEST_F(AgentTest, RefusedUploadCostsTheCheckpointAndNotTheResult) {
   server_.checkpoints().set_on_upload([](const v1::CheckpointHeader&, int) {
     return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "--max-checkpoint-size");
@@ -221,8 +234,8 @@ TEST_F(AgentTest, CheckpointIsNamedWithThePointsUpToItsEpoch) {
 
 TEST_F(AgentTest, CopiesThatNoTrialNeedsAreRemoved) {
   std::filesystem::create_directory(checkpoint_dir());
-  WriteFile(checkpoint_dir() + "/over", "x");
-  WriteFile(checkpoint_dir() + "/needed", "x");
+  WriteFile(checkpoint_dir() + "/over@tag", "x");
+  WriteFile(checkpoint_dir() + "/needed@tag", "x");
   server_.checkpoints().Forget("over");
   StartAgent();
   EXPECT_TRUE(Eventually([&] { return Checkpoints() == std::set<std::string>{"needed"}; }));

@@ -20,7 +20,8 @@ using testing::HasSubstr;
 class CheckpointDirTest : public testing::Test {
  protected:
   std::unique_ptr<CheckpointDir> Open() {
-    absl::StatusOr<std::unique_ptr<CheckpointDir>> dir = CheckpointDir::Open(temp_.File("ckpt"));
+    absl::StatusOr<std::unique_ptr<CheckpointDir>> dir =
+        CheckpointDir::Open(temp_.File("ckpt"), "tag");
     if (!dir.ok()) ADD_FAILURE() << dir.status();
     return *std::move(dir);
   }
@@ -52,6 +53,49 @@ TEST_F(CheckpointDirTest, WhatATrainerWroteBecomesACopyOfWhatTheServerHas) {
   EXPECT_THAT(dir->Copies(), testing::ElementsAre("1.2.3.4.feed"));
   dir->RemoveCopy("1.2.3.4.feed");
   EXPECT_TRUE(absl::IsNotFound(dir->Find("1.2.3.4.feed").status()));
+}
+
+TEST_F(CheckpointDirTest, ACopyOfAnotherServersIsNotOurs) {
+  const auto ours = Open();
+  auto theirs = CheckpointDir::Open(temp_.File("ckpt"), "other");
+  ASSERT_TRUE(theirs.ok()) << theirs.status();
+  const std::string file = ours->NewTemporary();
+  WriteFile(file, "weights");
+  ours->Keep(file, "1.2.3.4.feed");
+  EXPECT_TRUE((*theirs)->Copies().empty());
+  (*theirs)->RemoveCopy("1.2.3.4.feed");
+  EXPECT_TRUE(ours->Find("1.2.3.4.feed").ok());
+  EXPECT_FALSE((*theirs)->Find("1.2.3.4.feed").ok());
+}
+
+TEST_F(CheckpointDirTest, APrivateNameStaysWhenTheCopyIsRemoved) {
+  const auto dir = Open();
+  const std::string file = dir->NewTemporary();
+  WriteFile(file, "weights");
+  dir->Keep(file, "1.2.3.4.feed");
+  const absl::StatusOr<std::string> own = dir->PrivateName("1.2.3.4.feed");
+  ASSERT_TRUE(own.ok()) << own.status();
+  dir->RemoveCopy("1.2.3.4.feed");
+  EXPECT_EQ(ReadFile(*own), "weights");
+  EXPECT_FALSE(dir->PrivateName("1.2.3.4.feed").ok());
+}
+
+TEST_F(CheckpointDirTest, WhatATrainerMadeBesideItsFileGoesWithIt) {
+  const auto dir = Open();
+  const std::string first = dir->NewTemporary();
+  const std::string second = dir->NewTemporary();
+  for (const std::string end : {"", ".part", ".tmp-1234"}) WriteFile(first + end, "x");
+  WriteFile(second, "x");
+  dir->RemoveAllOf(first);
+  EXPECT_EQ(Files().size(), 2U) << "the lock, and the other file";
+  EXPECT_TRUE(std::filesystem::exists(second));
+}
+
+TEST_F(CheckpointDirTest, AFolderThatWasCleanedAwayIsMadeAgain) {
+  const auto dir = Open();
+  std::filesystem::remove_all(temp_.File("ckpt"));
+  WriteFile(dir->NewTemporary(), "x");
+  EXPECT_EQ(Files().size(), 1U);
 }
 
 TEST_F(CheckpointDirTest, NothingToTakeAway) {
@@ -123,12 +167,12 @@ TEST_F(CheckpointDirTest, LeavesNothingButCheckpoints) {
     WriteFile(temporary, "x");
     dir->Keep(temporary, "1.2.3.4.feed");
   }
-  EXPECT_THAT(Files(), testing::ElementsAre("1.2.3.4.feed"));
+  EXPECT_THAT(Files(), testing::ElementsAre("1.2.3.4.feed@tag"));
 }
 
 TEST_F(CheckpointDirTest, FolderThatCannotBe) {
   WriteFile(temp_.File("file"), "x");
-  const auto dir = CheckpointDir::Open(temp_.File("file/ckpt"));
+  const auto dir = CheckpointDir::Open(temp_.File("file/ckpt"), "tag");
   ASSERT_TRUE(absl::IsFailedPrecondition(dir.status())) << dir.status();
   EXPECT_THAT(dir.status().ToString(), HasSubstr("--checkpoint-dir"));
 }

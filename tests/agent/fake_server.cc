@@ -95,6 +95,8 @@ grpc::Status FakeCheckpoints::Upload(grpc::ServerContext* /*context*/,
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "other bytes");
   }
   Store(response->checkpoint_id(), content, header.epoch());
+  MutexLock lock(&mu_);
+  parts_.erase(header.sha256());
   return grpc::Status::OK;
 }
 

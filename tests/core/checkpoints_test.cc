@@ -110,6 +110,19 @@ TEST(StoredCheckpoints, AnUploadAgainGetsTheSameIdAndChangesNothing) {
   EXPECT_NE(f.Upload(a, 1, 'y'), id) << "other bytes";
 }
 
+TEST(StoredCheckpoints, AnOlderOneThanWhatHasComeIsRefused) {
+  Files f(SmallSpec({.max_evaluations = 30}));
+  f.FinishFirstRung();
+  for (const Assignment& a : f.TakeMany(4)) f.Finish(a, static_cast<double>(a.lease.trial));
+  const Assignment a = f.Take("w1");  // 4 to 8.
+  const std::string at6 = f.Upload(a, 6);
+  EXPECT_THAT(f.TryUpload(a, 5), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                          HasSubstr("has a checkpoint of epoch 6 already")));
+  f.Progressed(a, {.checkpoint_id = at6, .checkpoint_epoch = 6});
+  EXPECT_THAT(f.TryUpload(a, 6, 'y'), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(f.Upload(a, 6), at6) << "the same one again";
+}
+
 TEST(StoredCheckpoints, AFencedOffWorkerCannotReplaceANewerOne) {
   Files f(SmallSpec({.max_evaluations = 30}));
   const Assignment old = f.Take("w1");
@@ -183,6 +196,20 @@ TEST(StoredCheckpoints, AReportOfOneThatWasReplacedMeanwhileCounts) {
   f.Progressed(a, {.points = {{5, 0.5}}, .checkpoint_id = at5, .checkpoint_epoch = 5});
   EXPECT_EQ(f.trial(1).curve.back().epoch, 5);
   EXPECT_EQ(f.trial(1).NewestCheckpoint()->epoch, 6);
+}
+
+TEST(StoredCheckpoints, AReportOfOneThatWasDroppedUnnamedMakesItNoResumePoint) {
+  Files f(SmallSpec({.max_evaluations = 30}));
+  f.FinishFirstRung();
+  for (const Assignment& a : f.TakeMany(4)) f.Finish(a, static_cast<double>(a.lease.trial));
+  const Assignment a = f.Take("w1");
+  const std::string at5 = f.Upload(a, 5);
+  f.Upload(a, 6);
+  f.Upload(a, 7);  // The oldest of three unnamed ones goes.
+  ASSERT_FALSE(f.scheduler().IsNeeded(at5));
+  f.Progressed(a, {.points = {{5, 0.5}}, .checkpoint_id = at5, .checkpoint_epoch = 5});
+  f.Fail(a);
+  EXPECT_EQ(f.Take("w2").from_epoch, 4);
 }
 
 TEST(StoredCheckpoints, EliminatedTrialsKeepNoneUnlessTheyAreAmongTheBest) {

@@ -26,8 +26,9 @@ LENET = dict(
 class CheckpointTest(harness.EndToEndTest):
 
     def files(self, folder="data/checkpoints"):
-        """The names in the server's checkpoint directory that are checkpoints."""
-        return sorted(name for name in os.listdir(self.dir / folder) if not name.startswith("."))
+        """The ids of what lies in a checkpoint directory."""
+        return sorted(name.split("@")[0] for name in os.listdir(self.dir / folder)
+                      if not name.startswith("."))
 
     def trial(self, name, trial_id):
         return json.loads(self.halving("trial", name, trial_id, "--json"))
@@ -176,11 +177,49 @@ class CheckpointTest(harness.EndToEndTest):
         subprocess.run([BIN / "halving-server", "restore", self.dir / "backup.db", "--data-dir",
                         self.dir / "data-2"], check=True, capture_output=True)
         gate.touch()
-        server = self.start_server(data=self.dir / "data-2")
+        refused = self.start("refused", BIN / "halving-server", "--listen", self.address,
+                             "--data-dir", self.dir / "data-2")
+        self.assertEqual(refused.wait(), 4)
+        self.assertIn("start with --forget-checkpoints", refused.text())
+        server = self.start_server("--forget-checkpoints", data=self.dir / "data-2")
         self.assertIn("goes on from an older one, or from scratch", server.text())
         status = self.wait_until_ended("lenet")
         self.assertEqual([int(rung["reported"]) for rung in status["rungs"]], [16, 8, 4, 2])
         self.assertGreater(int(status["epochs_lost"]), 0)
+
+    def test_a_start_with_the_wrong_directory_is_refused_and_costs_nothing(self):
+        server = self.start_server()
+        self.create(study("lenet"))
+        self.start_worker("w1")
+        self.wait_until_ended("lenet")
+        kept = harness.wait_for("the others are removed",
+                                lambda: self.files() if len(self.files()) == 3 else None)
+        server.kill(signal.SIGTERM)
+        server.wait()
+        wrong = self.start("wrong", BIN / "halving-server", "--listen", self.address, "--data-dir",
+                           self.dir / "data", "--checkpoint-dir", self.dir / "mistyped")
+        self.assertEqual(wrong.wait(), 4)
+        self.assertIn("is it the right --checkpoint-dir", wrong.text())
+        self.start_server()
+        self.assertEqual(self.files(), kept)
+
+    def test_a_start_that_fails_with_a_checkpoint_missing_says_why(self):
+        server = self.start_server()
+        self.create(study("lenet"))
+        self.start_worker("w1")
+        self.wait_until_ended("lenet")
+        other = self.start("other", BIN / "halving-server", "--listen", self.address, "--data-dir",
+                           self.dir / "other")
+        self.assertEqual(other.wait(), 3)
+        listening, self.address = self.address, None
+        server.kill()
+        server.wait()
+        for name in self.files():
+            os.remove(self.dir / "data" / "checkpoints" / name)
+        self.start_server(data=self.dir / "other", listen=listening)
+        late = self.start("late", BIN / "halving-server", "--listen", listening, "--data-dir",
+                          self.dir / "data")
+        self.assertEqual(late.wait(), 3, late.text())
 
     def test_people_who_fetch_what_is_not_there_are_told_why(self):
         self.start_server()

@@ -21,6 +21,7 @@ class Pair:
         self.client = client
         self.server = server
         self.closed = False
+        self.forwarded = 0  # Bytes, both ways.
         self.kept = None  # Of a half-open one, the socket whose side knows nothing.
 
 
@@ -39,6 +40,9 @@ class Proxy:
         self._port = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{self._port}"
         self.connections = 0  # Accepted ever.
+        self.forwarded = 0    # Bytes ever.
+        self.cuts_left = 0    # So many connections are reset once they have carried cut_after bytes.
+        self.cut_after = 0
 
     def set(self, mode, delay_s=0):
         """From now on; `delay_s` holds up each piece of data on its way, in both directions."""
@@ -104,12 +108,23 @@ class Proxy:
                 self._hold_up(pair)
                 if pair.kept is None:
                     sink.sendall(data)
+                self._count(pair, len(data))
         except OSError:
             pass  # Closed, here or there.
         with self._changed:
             if source is pair.kept:
                 pair.kept = None  # It has given up by itself.
             self._close(pair)
+
+    def _count(self, pair, size):
+        with self._changed:
+            self.forwarded += size
+            pair.forwarded += size
+            if self.cuts_left > 0 and pair.forwarded >= self.cut_after and not pair.closed:
+                self.cuts_left -= 1
+                pair.closed = True
+                reset(pair.client)
+                reset(pair.server)
 
     def _hold_up(self, pair):
         with self._changed:

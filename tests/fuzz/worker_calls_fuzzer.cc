@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,7 +64,14 @@ class Run {
   std::vector<CurvePoint> Points(const Assignment& assignment);
   int64_t Epoch(const Assignment& assignment);
   double Error();
-  std::string CheckpointId() { return absl::StrCat("c", data_.ConsumeIntegralInRange(0, 5)); }
+  // One that a worker keeps, or one of the server's, of any trial.
+  std::string CheckpointId() {
+    const int choice = data_.ConsumeIntegralInRange(0, 9);
+    if (choice < 5 || files_.empty()) return absl::StrCat("c", choice);
+    return *std::next(files_.begin(),
+                      data_.ConsumeIntegralInRange<int>(0, static_cast<int>(files_.size()) - 1));
+  }
+  Command Store();
 
   // ---- time
   void MoveTime();
@@ -86,6 +95,7 @@ class Run {
   std::vector<Command> calls_;
   int lives_[kMaxWorkers] = {};
   std::vector<Assignment> assignments_;
+  std::set<std::string> files_;  // Of checkpoints, on the server.
 };
 
 // ---- the calls
@@ -114,6 +124,7 @@ Command Run::Create() {
   spec.halving.eta = data_.ConsumeIntegralInRange(2, 4);
   spec.halving.prefactor = data_.ConsumeIntegralInRange(2, 6) / 4.0;
   spec.max_attempts = data_.ConsumeIntegralInRange(0, 3);
+  spec.keep_checkpoints = data_.ConsumeIntegralInRange(0, 3);
   if (data_.ConsumeBool()) spec.policy = PolicyKind::kHalvingPerRound;
   return CreateStudy{.spec = std::move(spec), .fallback_seed = 77};
 }
@@ -185,7 +196,9 @@ Outcome Run::NextOutcome(const Assignment& assignment) {
   switch (data_.ConsumeIntegralInRange(0, 15)) {
     case 0:
     case 1:
-      return Failed{.reason = "out of memory", .retryable = data_.ConsumeBool()};
+      return Failed{.reason = "out of memory",
+                    .retryable = data_.ConsumeBool(),
+                    .out_of_memory = data_.ConsumeBool()};
     case 2:
       return Returned{.reason = "leaving"};
     case 3:
@@ -244,6 +257,14 @@ Command Run::NextReport() {
   return report;
 }
 
+Command Run::Store() {
+  const Assignment assignment = SomeAssignment();
+  return StoreCheckpoint{.lease = assignment.lease,
+                         .epoch = Epoch(assignment),
+                         .bytes = 1,
+                         .sha256 = std::string(32, data_.ConsumeIntegral<char>())};
+}
+
 // A worker that does all as it should, so that a few bytes get somewhere.
 void Run::Evaluate() {
   const Answer answer = Call(NextAsk(Worker()));
@@ -267,7 +288,9 @@ Command Run::NextCall(int choice) {
   if (choice < 15 && !calls_.empty()) {  // A message that comes in again, whenever.
     return calls_[data_.ConsumeIntegralInRange<size_t>(0, calls_.size() - 1)];
   }
-  if (choice < 22) return NextAsk(Worker());
+  if (choice < 17) return Store();
+  if (choice < 18) return LoseCheckpoint{.checkpoint_id = CheckpointId()};
+  if (choice < 23) return NextAsk(Worker());
   return NextReport();
 }
 
@@ -290,6 +313,7 @@ void Run::MoveTime() {
 void Run::Restart() {
   now_ += absl::Seconds(data_.ConsumeIntegralInRange(-120, 120));
   scheduler_ = CheckReplay();
+  scheduler_.TakeDropped();
   scheduler_.Recover(now_);
 }
 
@@ -316,7 +340,13 @@ absl::StatusOr<Answer> Run::Execute(const Command& command) {
   HV_CHECK(sound.ok()) << sound << "\n" << scheduler_.DebugString();
   for (const Event& event : fresh_) {
     if (IsDurable(event)) durable_.push_back(event);
+    const auto* stored = std::get_if<CheckpointStored>(&event);
+    if (stored != nullptr) files_.insert(stored->checkpoint_id);
   }
+  for (const std::string& id : scheduler_.TakeDropped()) files_.erase(id);
+  const std::vector<std::string> needed = scheduler_.NeededCheckpoints();
+  HV_CHECK(files_ == std::set<std::string>(needed.begin(), needed.end()))
+      << files_.size() << " files, and trials may need " << needed.size();
   if (answer.ok() && answer->assignment.has_value()) assignments_.push_back(*answer->assignment);
   return answer;
 }
@@ -345,7 +375,9 @@ void Run::CheckReport(const Report& report, const absl::StatusOr<Answer>& answer
     if (const auto* e = std::get_if<AttemptReturned>(&event)) look(*e);
     if (const auto* e = std::get_if<LateReasonRecorded>(&event)) look(*e);
     const auto* failed = std::get_if<AttemptFailed>(&event);
-    if (failed != nullptr && failed->cause == FailureCause::kReported) look(*failed);
+    const bool reported = failed != nullptr && (failed->cause == FailureCause::kReported ||
+                                                failed->cause == FailureCause::kOutOfMemory);
+    if (reported) look(*failed);
   }
   const bool refused = !answer.ok() || answer->duplicate || answer->stop;
   const bool final = !std::holds_alternative<Progress>(report.outcome);
@@ -360,8 +392,9 @@ void Run::CheckRepeat(const Command& command, const absl::StatusOr<Answer>& firs
     HV_CHECK(!IsDurable(event)) << "a repeat made an event of kind " << event.index();
   }
   // What people ask for may have ended the study or deleted it, which the repeat then finds.
-  const bool of_worker =
-      std::holds_alternative<Ask>(command) || std::holds_alternative<Report>(command);
+  const bool of_worker = std::holds_alternative<Ask>(command) ||
+                         std::holds_alternative<Report>(command) ||
+                         std::holds_alternative<StoreCheckpoint>(command);
   HV_CHECK(!of_worker || first.status().code() == second.status().code())
       << first.status() << ", then " << second.status();
   if (!of_worker || !first.ok()) return;

@@ -164,9 +164,20 @@ TEST_F(CheckpointServiceTest, AnUploadThatWasCutOffGoesOnWhereItStopped) {
   ASSERT_THAT(id, IsOk());
   header.set_offset(0);
   EXPECT_THAT(Upload(header, ""), IsOkAndHolds(*id)) << "the answer was lost";
+}
+
+TEST_F(CheckpointServiceTest, TheSameBytesAtALaterEpochAreAnotherCheckpoint) {
+  const auto first = Upload(HeaderOf(assignment_, 1, "frozen"), "frozen");
+  ASSERT_THAT(first, IsOk());
+  v1::GetUploadOffsetRequest ask;
+  ask.set_lease_id(assignment_.lease_id());
+  ask.set_sha256(Sha256("frozen"));
   EXPECT_EQ(f_.CallOn<CheckpointStub>(f_.checkpoints.get(), &CheckpointStub::GetUploadOffset, ask)
                 ->offset(),
-            static_cast<int64_t>(content.size()));
+            0);
+  const auto second = Upload(HeaderOf(assignment_, 2, "frozen"), "frozen");
+  ASSERT_THAT(second, IsOk());
+  EXPECT_NE(*first, *second);
 }
 
 TEST_F(CheckpointServiceTest, AWrongHeaderIsRefusedBeforeAnyByteIsTaken) {
@@ -322,8 +333,14 @@ TEST_F(CheckpointServiceTest, AFileInTheServersOwnFolderIsTakenOverWithoutItsByt
 
 TEST_F(CheckpointServiceTest, AFullJournalLeavesTheUploadToBeTriedAgain) {
   f_.journal.FillDisk();
-  EXPECT_THAT(Upload(HeaderOf(assignment_, 1, "one"), "one"),
-              StatusIs(absl::StatusCode::kUnavailable));
+  const v1::CheckpointHeader header = HeaderOf(assignment_, 1, "one");
+  EXPECT_THAT(Upload(header, "one"), StatusIs(absl::StatusCode::kUnavailable));
+  f_.journal.MakeRoom();
+  f_.Pass(absl::Seconds(2));
+  const auto id = Upload(header, "one");
+  ASSERT_THAT(id, IsOk());
+  Name(*id, 1);
+  EXPECT_EQ(Download(OfLease(*id))->content, "one");
 }
 
 TEST_F(CheckpointServiceTest, MoreUploadsThanTurnsAreAllServed) {

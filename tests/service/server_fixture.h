@@ -60,7 +60,7 @@ class ServerFixture {
     HV_CHECK(opened.ok()) << opened.status();
     store = *std::move(opened);
     absl::StatusOr<std::unique_ptr<CheckpointKeeper>> kept =
-        CheckpointKeeper::Create(engine.get(), store.get());
+        CheckpointKeeper::Create(engine.get(), store.get(), false);
     HV_CHECK(kept.ok()) << kept.status();
     keeper = *std::move(kept);
     absl::StatusOr<std::unique_ptr<GrpcServer>> started =

@@ -1,5 +1,7 @@
 #include "server/store/checkpoint_store.h"
 
+#include <sys/statvfs.h>
+
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -109,8 +111,48 @@ TEST_F(CheckpointStoreTest, AnUploadThatWasCutOffGoesOnWhereItStopped) {
 TEST_F(CheckpointStoreTest, AnOffsetBehindWhatHasComeIsRefused) {
   const CheckpointUpload upload = UploadOf("0123456789");
   EXPECT_THAT(store_->Begin(upload, 1),
-              StatusIs(absl::StatusCode::kInvalidArgument,
+              StatusIs(absl::StatusCode::kAborted,
                        HasSubstr("header.offset is 1, but 0 of 10 bytes have come")));
+  EXPECT_EQ(store_->total_bytes(), 0);
+  EXPECT_THAT(Names(), IsEmpty());
+}
+
+TEST_F(CheckpointStoreTest, APartThatWasDamagedIsDroppedAndMayBeSentAnew) {
+  const CheckpointUpload upload = UploadOf("0123456789");
+  {
+    auto first = store_->Begin(upload, 0);
+    ASSERT_THAT((*first)->Append("torn!"), IsOk());
+  }
+  auto second = store_->Begin(upload, 5);
+  ASSERT_THAT(second, IsOk());
+  ASSERT_THAT((*second)->Append("56789"), IsOk());
+  EXPECT_THAT((*second)->Finish(), StatusIs(absl::StatusCode::kAborted, HasSubstr("SHA-256")));
+  EXPECT_EQ(store_->OffsetOf(kLease, upload.sha256), 0);
+  EXPECT_THAT(Put("0123456789", upload), IsOk());
+}
+
+TEST_F(CheckpointStoreTest, WhatOthersHaveDeclaredIsSpokenFor) {
+  struct statvfs disk = {};
+  ASSERT_EQ(statvfs(dir_.path().c_str(), &disk), 0);
+  const auto free = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
+  Reopen({.each_bytes = int64_t{1} << 60, .total_bytes = int64_t{1} << 60, .free_bytes = free / 2});
+  // Each would fit, and not both.
+  CheckpointUpload first = UploadOf("first");
+  CheckpointUpload second = UploadOf("second");
+  first.bytes = second.bytes = free / 3;
+  const auto on_its_way = store_->Begin(first, 0);
+  ASSERT_THAT(on_its_way, IsOk());
+  EXPECT_THAT(store_->Begin(second, 0),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("on their way")));
+}
+
+TEST_F(CheckpointStoreTest, AnUploadThatFindsTheDiskFullIsDropped) {
+  // The disk has less than shall stay free once the upload has begun, as when others fill it.
+  const std::string content(20 << 20, 'x');
+  const CheckpointUpload upload = UploadOf(content);
+  { auto begun = store_->Begin(upload, 0); }
+  Reopen({.free_bytes = int64_t{1} << 60});
+  EXPECT_THAT(Put(content, upload), StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST_F(CheckpointStoreTest, BytesOfAnotherHashAreDroppedAndSaidSo) {
@@ -224,12 +266,23 @@ TEST_F(CheckpointStoreTest, OnlyAWorkersFileOfTheDeclaredSizeIsTakenOver) {
         << name;
   }
   EXPECT_THAT(store_->Adopt(upload, ".worker-a"),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("is it the same file system?")));
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("is it the same file system")));
   std::filesystem::create_symlink("/etc/hostname", dir_.File(".worker-link"));
   EXPECT_THAT(store_->Adopt(upload, ".worker-link"), StatusIs(absl::StatusCode::kNotFound));
   WriteTestFile(dir_.File(".worker-a"), "short");
   EXPECT_THAT(store_->Adopt(upload, ".worker-a"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("has 5 bytes")));
+}
+
+TEST_F(CheckpointStoreTest, ATakenOverFileIsNotMissedWhenTheWorkersOwnNameIsGone) {
+  const CheckpointUpload upload = UploadOf("by the worker");
+  const std::string name = ".worker-0123456789abcdef.1.ready";
+  WriteTestFile(dir_.File(name), "by the worker");
+  ASSERT_THAT(store_->Adopt(upload, name), IsOk());
+  std::filesystem::remove(dir_.File(name));
+  EXPECT_THAT(store_->Adopt(upload, name), IsOk());
+  EXPECT_EQ(ContentOf(upload.checkpoint_id), "by the worker");
+  EXPECT_THAT(Names(), ElementsAre(upload.checkpoint_id)) << "no name is left over";
 }
 
 TEST_F(CheckpointStoreTest, TheDirectoryOfAnotherServerIsRefused) {

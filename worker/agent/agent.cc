@@ -148,8 +148,8 @@ void Agent::PauseAfterCrashes() {
   if (crashes_in_a_row_ < 2) return;
   const int doublings = static_cast<int>(std::min<int64_t>(crashes_in_a_row_ - 2, 10));
   const absl::Duration pause = std::min(kFirstCrashPause * (1 << doublings), kMaxCrashPause);
-  spdlog::warn("the trainer crashed {} times in a row; no new trial for {}", crashes_in_a_row_,
-               absl::FormatDuration(pause));
+  spdlog::warn("{} jobs in a row failed by this machine's fault; no new trial for {}",
+               crashes_in_a_row_, absl::FormatDuration(pause));
   leave_->event().WaitFor(Jittered(pause));
 }
 

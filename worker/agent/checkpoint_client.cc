@@ -66,11 +66,16 @@ bool IsPassing(const absl::Status& status) {
   }
 }
 
+// What this machine's disk says is no verdict of the server's on the checkpoint.
+absl::Status OfThisMachine(const absl::Status& status) {
+  return status.ok() ? status : absl::InternalError(absl::string_view(status.message()));
+}
+
 // Calls `once` until it is answered for good.
 template <typename Once>
 auto UntilAnswered(const std::string& what, const WakeEvent& quit, Once once) -> decltype(once()) {
   Backoff backoff(kFirstBackoff, kMaxBackoff);
-  for (;;) {
+  for (int failures = 1;; ++failures) {
     auto result = once();
     const absl::Status status = [&] {
       if constexpr (std::is_same_v<decltype(result), absl::Status>) {
@@ -82,7 +87,8 @@ auto UntilAnswered(const std::string& what, const WakeEvent& quit, Once once) ->
     if (status.ok()) return result;
     if (quit.IsSet()) return absl::CancelledError(absl::StrCat(what, " was broken off"));
     if (!IsPassing(status)) return result;
-    spdlog::debug("{}: trying again: {}", what, status.ToString());
+    spdlog::log(failures == 1 ? spdlog::level::warn : spdlog::level::debug,
+                "{}: trying again until it goes through: {}", what, status.ToString());
     quit.WaitFor(backoff.Next());
   }
 }
@@ -119,8 +125,11 @@ absl::StatusOr<std::string> CheckpointClient::UploadOnce(const Upload& upload,
     HV_ASSIGN_OR_RETURN(offset, OffsetOf(upload, quit));
     header.set_offset(offset);
   }
-  const UniqueFd fd(open(upload.file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return FileError(errno, "open", upload.file);
+  UniqueFd fd;
+  if (upload.shared_file.empty()) {
+    fd.Reset(open(upload.file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return OfThisMachine(FileError(errno, "open", upload.file));
+  }
   v1::UploadResponse response;
   grpc::ClientContext context;
   const CallGuard guard(&context, quit);
@@ -133,7 +142,8 @@ absl::StatusOr<std::string> CheckpointClient::UploadOnce(const Upload& upload,
     if (!got.ok() || *got == 0) {
       context.TryCancel();
       writer->Finish();
-      return got.ok() ? absl::DataLossError(absl::StrCat(upload.file, " was cut")) : got.status();
+      return got.ok() ? absl::DataLossError(absl::StrCat(upload.file, " was cut"))
+                      : OfThisMachine(got.status());
     }
     chunk.resize(*got);
     open = writer->Write(request);
@@ -183,7 +193,7 @@ absl::Status CheckpointClient::DownloadOnce(const std::string& lease_id,
                                             const std::string& file, int64_t* received,
                                             const WakeEvent& quit) {
   const UniqueFd fd(open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  if (fd.get() < 0) return FileError(errno, "make", file);
+  if (fd.get() < 0) return OfThisMachine(FileError(errno, "make", file));
   v1::DownloadRequest request;
   request.set_lease_id(lease_id);
   request.set_checkpoint_id(header.checkpoint_id());
@@ -194,7 +204,8 @@ absl::Status CheckpointClient::DownloadOnce(const std::string& lease_id,
   v1::DownloadResponse response;
   while (reader->Read(&response)) {
     if (!response.has_chunk()) continue;
-    const absl::Status written = WriteAt(fd.get(), response.chunk(), *received, file);
+    const absl::Status written =
+        OfThisMachine(WriteAt(fd.get(), response.chunk(), *received, file));
     if (!written.ok()) {
       context.TryCancel();
       reader->Finish();
@@ -217,8 +228,10 @@ absl::Status CheckpointClient::DownloadUntilWhole(const std::string& lease_id,
     int64_t received = 0;
     HV_RETURN_IF_ERROR(UntilAnswered(
         what, quit, [&] { return DownloadOnce(lease_id, header, file, &received, quit); }));
-    HV_ASSIGN_OR_RETURN(const FileDigest digest, DigestOfFile(file));
-    if (digest.bytes == header.size_bytes() && digest.sha256 == header.sha256()) {
+    const auto digest = DigestOfFile(file, [&quit] { return quit.IsSet(); });
+    if (absl::IsCancelled(digest.status())) return digest.status();
+    HV_RETURN_IF_ERROR(OfThisMachine(digest.status()));
+    if (digest->bytes == header.size_bytes() && digest->sha256 == header.sha256()) {
       return absl::OkStatus();
     }
     spdlog::warn("{}: what came is damaged; once more from the start", what);

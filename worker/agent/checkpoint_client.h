@@ -44,7 +44,7 @@ class CheckpointClient {
                                                 const WakeEvent& quit);
 
   // Fetches it into `file`, which is made anew. DATA_LOSS: the bytes are not those of the header,
-  // each time.
+  // each time. INTERNAL: this machine's disk.
   absl::Status DownloadUntilWhole(const std::string& lease_id, const v1::CheckpointHeader& header,
                                   const std::string& file, const WakeEvent& quit);
 

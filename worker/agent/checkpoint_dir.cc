@@ -15,6 +15,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/file_io.h"
 #include "common/random.h"
 #include "common/status.h"
@@ -59,13 +61,14 @@ std::vector<std::string> WorkerFiles(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<CheckpointDir>> CheckpointDir::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<CheckpointDir>> CheckpointDir::Open(const std::string& path,
+                                                                   const std::string& tag) {
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error).lexically_normal();
   if (error) return Unusable(path, error.message());
   fs::create_directories(absolute, error);
   if (error) return Unusable(path, error.message());
-  std::unique_ptr<CheckpointDir> dir(new CheckpointDir(absolute.string()));
+  std::unique_ptr<CheckpointDir> dir(new CheckpointDir(absolute.string(), tag));
   HV_RETURN_IF_ERROR(dir->TakeLock());
   dir->RemoveStale();
   return dir;
@@ -126,6 +129,8 @@ void CheckpointDir::RemoveStale() {
 }
 
 std::string CheckpointDir::NewTemporary() {
+  std::error_code ignored;
+  fs::create_directories(path_, ignored);  // Somebody may have cleaned up around us.
   return absl::StrCat(path_, "/", worker_, ".", ++temporaries_, ".tmp");
 }
 
@@ -136,13 +141,23 @@ absl::StatusOr<std::string> CheckpointDir::TakeAway(const std::string& temporary
 }
 
 void CheckpointDir::Keep(const std::string& file, const std::string& id) {
-  const std::string copy = absl::StrCat(path_, "/", id);
   // The server has given it that name itself, in its own folder.
   if (IsServers() || !IsPlainName(id)) return RemoveTemporary(file);
-  if (rename(file.c_str(), copy.c_str()) != 0) {
-    spdlog::warn("cannot keep {} as {}: {}", file, id, std::strerror(errno));
+  if (rename(file.c_str(), CopyOf(id).c_str()) != 0) {
+    spdlog::warn("cannot keep {} as {}: {}", file, CopyOf(id), std::strerror(errno));
     RemoveTemporary(file);
   }
+}
+
+absl::StatusOr<std::string> CheckpointDir::PrivateName(const std::string& id) {
+  HV_ASSIGN_OR_RETURN(const std::string path, Find(id));
+  std::string name = NewTemporary();
+  if (link(path.c_str(), name.c_str()) == 0) return name;
+  // Not every file system has links.
+  std::error_code error;
+  fs::copy_file(path, name, error);
+  if (error) return FileError(error.value(), "copy", path);
+  return name;
 }
 
 bool CheckpointDir::IsServers() const {
@@ -158,8 +173,10 @@ absl::StatusOr<std::string> CheckpointDir::Find(const std::string& id) const {
     return absl::InvalidArgumentError(
         absl::StrCat("checkpoint ", Quoted(id), " is not a plain file name"));
   }
-  const std::string path = absl::StrCat(path_, "/", id);
+  std::string path = CopyOf(id);
   struct stat file = {};
+  // One of the server's own, or that a worker of before left here, has no tag.
+  if (stat(path.c_str(), &file) != 0) path = absl::StrCat(path_, "/", id);
   if (stat(path.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) {
     return absl::NotFoundError(
         absl::StrCat("checkpoint ", id, " is not in --checkpoint-dir ", path_));
@@ -177,15 +194,24 @@ std::vector<std::string> CheckpointDir::Copies() const {
   if (IsServers()) return ids;
   std::error_code error;
   for (fs::directory_iterator it(path_, error), end; !error && it != end; it.increment(error)) {
-    std::string name = it->path().filename().string();
-    if (name[0] != '.' && ids.size() < kMaxCopies) ids.push_back(std::move(name));
+    const std::string name = it->path().filename().string();
+    absl::string_view id = name;
+    if (name[0] != '.' && absl::ConsumeSuffix(&id, suffix_) && ids.size() < kMaxCopies) {
+      ids.emplace_back(id);
+    }
   }
   return ids;
 }
 
 void CheckpointDir::RemoveCopy(const std::string& id) {
-  if (IsServers()) return;
-  if (const absl::StatusOr<std::string> path = Find(id); path.ok()) RemoveTemporary(*path);
+  if (!IsServers() && IsPlainName(id)) RemoveTemporary(CopyOf(id));
+}
+
+void CheckpointDir::RemoveAllOf(const std::string& temporary) {
+  const std::string begin = NameOf(temporary);
+  for (const std::string& name : WorkerFiles(path_)) {
+    if (absl::StartsWith(name, begin)) RemoveTemporary(absl::StrCat(path_, "/", name));
+  }
 }
 
 void CheckpointDir::RemoveTemporary(const std::string& temporary) {

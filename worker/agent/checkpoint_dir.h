@@ -16,8 +16,9 @@ namespace halving {
 
 // CheckpointDir names, finds and removes checkpoint files. It never looks inside one.
 //
-// A file whose name is a checkpoint's id is a copy of what the server has, so that it need not be
-// fetched; workers of one machine may share the folder. All others are hidden: what a trainer
+// A file whose name is a checkpoint's id and `@<tag>` is a copy of what the server has, so that it
+// need not be fetched; workers of one machine may share the folder, and the tag tells servers
+// apart. All others are hidden: what a trainer
 // writes to first is `.worker-<16 hex>.<n>.tmp`; a lock held on `.worker-<16 hex>.lock` says that
 // its worker lives, whatever the process number, container or host, so that the next one to start
 // may remove what a dead one left.
@@ -30,7 +31,8 @@ class CheckpointDir {
  public:
   // Makes the folder if need be, and removes the temporary files of dead workers.
   // FAILED_PRECONDITION when it cannot be used.
-  static absl::StatusOr<std::unique_ptr<CheckpointDir>> Open(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<CheckpointDir>> Open(const std::string& path,
+                                                             const std::string& tag);
 
   // Removes this worker's temporary files.
   ~CheckpointDir();
@@ -54,6 +56,9 @@ class CheckpointDir {
   // The last part of a path in this folder.
   static std::string NameOf(const std::string& path);
 
+  // A hidden name of its own for a checkpoint that Find() knows, which nobody else removes.
+  absl::StatusOr<std::string> PrivateName(const std::string& id);
+
   // The absolute path of a checkpoint that can be read. INVALID_ARGUMENT when the id is not a
   // plain file name, NOT_FOUND when there is no such file here, PERMISSION_DENIED when it cannot
   // be read.
@@ -66,17 +71,23 @@ class CheckpointDir {
   void RemoveCopy(const std::string& id);
   // The same of a hidden file, by its path.
   void RemoveTemporary(const std::string& temporary);
+  // And of all that a trainer made beside it, under its name with something appended.
+  void RemoveAllOf(const std::string& temporary);
 
   // Absolute.
   const std::string& path() const { return path_; }
 
  private:
-  explicit CheckpointDir(std::string path) : path_(std::move(path)) {}
+  CheckpointDir(std::string path, const std::string& tag)
+      : path_(std::move(path)), suffix_("@" + tag) {}
 
   absl::Status TakeLock();
   void RemoveStale();
 
+  std::string CopyOf(const std::string& id) const { return path_ + "/" + id + suffix_; }
+
   const std::string path_;
+  const std::string suffix_;
   std::string worker_;  // ".worker-<16 hex>"
   UniqueFd lock_;
   std::atomic<int64_t> temporaries_{0};

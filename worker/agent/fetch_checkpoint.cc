@@ -23,11 +23,14 @@ absl::StatusOr<FetchedCheckpoint> Fetch(const FetchRequest& request, const WakeE
     return FetchedCheckpoint(*copy, nullptr);
   }
   HV_RETURN_IF_ERROR(header.status());
-  if (copy.ok()) {
-    const absl::StatusOr<FileDigest> digest = DigestOfFile(*copy);
+  // A name of its own, since a copy may be removed by other workers at any time.
+  if (absl::StatusOr<std::string> own = folder.PrivateName(request.checkpoint_id); own.ok()) {
+    FetchedCheckpoint found(*std::move(own), &folder);
+    const auto digest = DigestOfFile(found.path(), [&quit] { return quit.IsSet(); });
+    if (absl::IsCancelled(digest.status())) return digest.status();
     if (digest.ok() && digest->bytes == header->size_bytes() &&
         digest->sha256 == header->sha256()) {
-      return FetchedCheckpoint(*copy, nullptr);
+      return found;
     }
     spdlog::warn("{} is not what the server stored; fetching it", *copy);
   }

@@ -51,9 +51,9 @@ void Heartbeat::AddPoint(int64_t epoch, double error) {
   point.set_epoch(epoch);
   point.set_error(error);
   points_.push_back(std::move(point));
-  if (had_point_) return;
-  had_point_ = true;
-  ReportSoon();
+  const bool first = last_point_ == 0;
+  last_point_ = epoch;
+  if (first || checkpoint_.id != acknowledged_checkpoint_) ReportSoon();
 }
 
 void Heartbeat::ReportSoon() {
@@ -120,7 +120,8 @@ v1::ReportRequest Heartbeat::MakeProgress() {
   const size_t count = std::min(points_.size(), kMaxPointsPerReport);
   for (size_t i = 0; i < count; ++i) *progress.add_points() = points_[i];
   // Who goes on from a checkpoint sends no points of before it: they come with it, or were there.
-  const bool whole = count == points_.size() || points_[count].epoch() > checkpoint_.epoch;
+  const bool all_sent = count == points_.size() || points_[count].epoch() > checkpoint_.epoch;
+  const bool whole = all_sent && (last_point_ == 0 || last_point_ >= checkpoint_.epoch);
   if (checkpoint_.id != acknowledged_checkpoint_ && whole) {
     progress.set_checkpoint_id(checkpoint_.id);
     progress.set_checkpoint_epoch(checkpoint_.epoch);

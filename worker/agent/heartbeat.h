@@ -76,7 +76,7 @@ class Heartbeat {
   mutable Mutex mu_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  bool had_point_ ABSL_GUARDED_BY(mu_) = false;
+  int64_t last_point_ ABSL_GUARDED_BY(mu_) = 0;  // Its epoch; 0: none came yet.
   std::string lost_why_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::CurvePoint> points_ ABSL_GUARDED_BY(mu_);  // Not acknowledged.
   Checkpoint checkpoint_ ABSL_GUARDED_BY(mu_);               // The newest.

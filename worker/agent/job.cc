@@ -22,7 +22,7 @@ constexpr size_t kMaxReasonBytes = 16'384;
 // The server takes no more in one message.
 constexpr size_t kMaxPointsInReport = 10'000;
 // Of the grace, what stays for the last reports.
-constexpr absl::Duration kReportReserve = absl::Seconds(5);
+constexpr absl::Duration kReportReserve = absl::Seconds(8);
 
 absl::Status CheckAssignment(const v1::Assignment& assignment) {
   if (assignment.from_epoch() < 0 || assignment.to_epoch() <= assignment.from_epoch()) {
@@ -88,8 +88,10 @@ JobResult Job::Run() {
   // The lease ended, or the disk is full: no fault of the checkpoint.
   const bool unusable = absl::IsNotFound(fetched.status()) || absl::IsDataLoss(fetched.status()) ||
                         absl::IsInvalidArgument(fetched.status());
-  return Return(absl::StrCat(fetched.status().message(), " (worker ", worker_.id, ")"),
-                unusable ? assignment_.checkpoint_id() : "");
+  JobResult result = Return(absl::StrCat(fetched.status().message(), " (worker ", worker_.id, ")"),
+                            unusable ? assignment_.checkpoint_id() : "");
+  result.crashed = !unusable;  // The same trial would come right back.
+  return result;
 }
 
 JobResult Job::Train(const std::string& checkpoint_in) {
@@ -99,7 +101,7 @@ JobResult Job::Train(const std::string& checkpoint_in) {
        .from_epoch = assignment_.from_epoch(),
        .to_epoch = assignment_.to_epoch()},
       this, heartbeat_->lost(), worker_.leave->event());
-  worker_.checkpoints->RemoveTemporary(temporary_);
+  worker_.checkpoints->RemoveAllOf(temporary_);
   if (const auto* done = std::get_if<DoneLine>(&end); done != nullptr) {
     spdlog::info("{}: done, error {} after {:.1f} s", name_, done->error, Seconds());
   }
@@ -164,6 +166,8 @@ void Job::OnCheckpoint(int64_t epoch) {
   // A trainer of fast epochs wrote this file before we came to take the one before, so that is
   // where it went.
   if (absl::IsNotFound(taken.status()) && uploader_.has_value() && uploader_->Relabel(epoch)) {
+    spdlog::warn("{}: there is no file of epoch {}, so the one before is taken for it", name_,
+                 epoch);
     return;
   }
   spdlog::warn("{}: the checkpoint of epoch {} is lost: {}", name_, epoch,

@@ -21,7 +21,7 @@ namespace halving {
 // What a job leaves to do.
 struct JobResult {
   std::optional<v1::ReportRequest> report;  // Final, without `next`; none: the lease is over.
-  bool crashed = false;                     // By the trainer program's fault, not the config's.
+  bool crashed = false;  // By the fault of the trainer program or this machine, not the config's.
 };
 
 // The line that tells the trainer what to do, without its newline.

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/crypto.h"
 #include "common/log.h"
 #include "common/status.h"
 #include "spdlog/spdlog.h"
@@ -46,9 +48,14 @@ Trainer::Options TrainerOptions(const Flags& flags, const HostFacts& facts,
           .leave_grace = flags.grace / 2};
 }
 
+// Tells the copies of one server's checkpoints from another's.
+std::string ServerTag(const std::string& address) {
+  return absl::BytesToHexString(Sha256(address).substr(0, 4));
+}
+
 int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& device, Leave* leave) {
   absl::StatusOr<std::unique_ptr<CheckpointDir>> checkpoints =
-      CheckpointDir::Open(flags.checkpoint_dir);
+      CheckpointDir::Open(flags.checkpoint_dir, ServerTag(flags.server));
   if (!checkpoints.ok()) {
     spdlog::error("{}", std::string(checkpoints.status().message()));
     return kUnusable;

@@ -36,8 +36,15 @@ void Uploader::Add(std::string file, int64_t epoch) {
 bool Uploader::Relabel(int64_t epoch) {
   MutexLock lock(&mu_);
   std::optional<File>& newest = waiting_.has_value() ? waiting_ : sending_;
-  if (!newest.has_value()) return false;
-  newest->epoch = epoch;
+  if (newest.has_value()) {
+    newest->epoch = epoch;
+    return true;
+  }
+  // It is stored already, under the epoch before.
+  absl::StatusOr<std::string> copy = folder_->PrivateName(stored_id_);
+  if (!copy.ok()) return false;
+  waiting_ = File{*std::move(copy), epoch};
+  changed_.NotifyOne();
   return true;
 }
 
@@ -68,7 +75,8 @@ std::optional<Uploader::File> Uploader::Next() {
 }
 
 absl::StatusOr<std::string> Uploader::Send(const File& file) {
-  HV_ASSIGN_OR_RETURN(const FileDigest digest, DigestOfFile(file.path));
+  HV_ASSIGN_OR_RETURN(const FileDigest digest,
+                      DigestOfFile(file.path, [this] { return quit_.IsSet(); }));
   CheckpointClient::Upload upload{
       .lease_id = lease_id_, .epoch = file.epoch, .file = file.path, .digest = digest};
   if (folder_->IsServers()) {

@@ -34,7 +34,7 @@ class Uploader {
   // Takes the file over.
   void Add(std::string file, int64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The newest file holds this epoch, after all. False when the server has it already.
+  // The newest file holds this epoch, after all. False when there is none any more.
   bool Relabel(int64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
 
   // No more files will be added. `done()` is set once all that can be stored has been.

@@ -76,7 +76,12 @@ absl::Status JobRunner::TrainAndReport(const Job& job, absl::Time began, Trainin
 }
 
 absl::Status JobRunner::Finish(const Job& job, Training* training, Progress* progress) {
-  if (!job.checkpoint_out.empty()) HV_RETURN_IF_ERROR(Save(job, training, progress));
+  if (!job.checkpoint_out.empty()) {
+    const absl::Status saved = Save(job, training, progress);
+    if (!absl::IsUnavailable(saved) || !output_.ok()) HV_RETURN_IF_ERROR(saved);
+    // A full disk costs the next rung its start, and not this result.
+    if (!saved.ok()) spdlog::error("no checkpoint at the end: {}", std::string(saved.message()));
+  }
   std::map<std::string, double> metrics;
   if (WantsTestError(job)) {
     HV_ASSIGN_OR_RETURN(metrics["test_error"], training->TestError());
