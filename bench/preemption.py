@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """How much training is done twice when workers are preempted all the time.
 
-Runs a server and a few workers of this build, takes a worker away at random about every 20 s of its
-life, and starts it again under the same id without anything that its disk held, as a scheduler would
-on another machine. It does so twice, for as long each: with checkpoints at --checkpoint-interval, and with
-such at the ends of rungs only. Then it prints which share of the epochs was trained only once:
+Runs a server and a few workers of this build, takes a worker away at random about every 20 s of
+its life, and starts it again under the same id without anything that its disk held, as a scheduler
+would on another machine. It does so twice, for as long each: with checkpoints at
+--checkpoint-interval, and with such at the ends of rungs only. Then it prints which share of the
+epochs was trained only once:
 
   status   1 - epochs_lost / epochs_trained of the study's status. The server counts epochs that it
            was told of.
@@ -15,7 +16,7 @@ What was trained of an epoch that a SIGKILL broke off is in neither.
 
   bench/preemption.py                  # SIGTERM: the worker has its --grace to save and leave
   bench/preemption.py --kill           # SIGKILL: nobody is told
-  bench/preemption.py --trainer paced  # Epochs of 0.5 s that train nothing, on a machine without LibTorch
+  bench/preemption.py --trainer paced  # Epochs of 0.5 s that train nothing; without LibTorch
 """
 
 import argparse
@@ -69,7 +70,7 @@ def study_request(args):
 
 
 class Worker:
-    """One worker id, which lives again and again in the folder's `ID` until close()."""
+    """One worker id, which lives again and again until leave() or close()."""
 
     def __init__(self, args, folder, address, number, interval):
         self.id = f"w{number}"
@@ -93,8 +94,9 @@ class Worker:
     def _start(self):
         shutil.rmtree(self._disk, ignore_errors=True)  # Another machine has nothing of it.
         with open(self._log, "ab") as log:
-            self._process = subprocess.Popen([str(a) for a in self._command], stdout=log, stderr=log,
-                                             start_new_session=True, env=self._environment)
+            self._process = subprocess.Popen(
+                [str(a) for a in self._command], stdout=log, stderr=log, start_new_session=True,
+                env=self._environment)
         self._signalled_at = None
         life = self._args.every * self._random.uniform(0.5, 1.5)
         self._preempt_at = time.monotonic() + life
@@ -105,7 +107,8 @@ class Worker:
         now = time.monotonic()
         if status is not None:
             if self._signalled_at is None:
-                sys.exit(f"{self.id} ended by itself with {status}; the end of its log:\n{self.tail()}")
+                sys.exit(f"{self.id} ended by itself with {status}; the end of its log:\n"
+                         f"{self.tail()}")
             return self._start()
         if self._signalled_at is None and now >= self._preempt_at:
             self._signalled_at = now
@@ -155,8 +158,8 @@ class Server:
             time.sleep(POLL_S)
 
     def halving(self, *args):
-        done = subprocess.run([str(self._bin / "halving"), "--server", self.address, *map(str, args)],
-                              capture_output=True, text=True, timeout=60, check=False)
+        command = [str(self._bin / "halving"), "--server", self.address, *map(str, args)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
             sys.exit(f"halving {args[0]} failed: {done.stdout}{done.stderr}")
         return done.stdout
@@ -199,16 +202,16 @@ def run(args, folder, interval, checkpoints):
 
 def show(args, results):
     print(f"{args.workers} workers, {'SIGKILL' if args.kill else 'SIGTERM'} about every "
-          f"{args.every:g} s of each, {args.minutes:g} minutes for each row, trainer {args.trainer}, "
-          f"seed {args.seed}")
-    print(f"{'checkpoints':<16}{'preemptions':>12}{'epochs trained':>16}{'lost':>7}"
-          f"{'once: status':>14}{'workers':>10}")
+          f"{args.every:g} s of each, {args.minutes:g} minutes for each row, trainer "
+          f"{args.trainer}, seed {args.seed}")
+    print(f"{'checkpoints':<15}{'preemptions':>12}{'epochs trained':>16}{'lost':>6}"
+          f"{'once: status':>14}{'workers':>9}")
     for result in results:
         if result.trained == 0 or result.announced == 0:
             sys.exit("no epoch was trained: --minutes is too short, or --every below an epoch")
-        print(f"{result.checkpoints:<16}{result.preemptions:>12}{result.trained:>16}{result.lost:>7}"
-              f"{1 - result.lost / result.trained:>14.4f}"
-              f"{result.distinct / result.announced:>10.4f}")
+        print(f"{result.checkpoints:<15}{result.preemptions:>12}{result.trained:>16}"
+              f"{result.lost:>6}{1 - result.lost / result.trained:>14.4f}"
+              f"{result.distinct / result.announced:>9.4f}")
 
 
 def positive(text):

@@ -31,8 +31,6 @@ constexpr char kOwnerFile[] = ".halving-server";
 constexpr char kPartSuffix[] = ".part";
 constexpr char kWorkerPrefix[] = ".worker-";
 constexpr size_t kReadBytes = 1 << 20;
-// So often the system is asked to write what has come, so that the sync at the end has little left.
-constexpr int64_t kFlushBytes = 8 << 20;
 
 std::string PartName(const LeaseKey& lease, absl::string_view sha256) {
   return absl::StrCat(lease.study, ".", lease.trial, ".", lease.attempt, ".",
@@ -70,7 +68,14 @@ struct IncomingCheckpoint::Turn {
 
 IncomingCheckpoint::IncomingCheckpoint(CheckpointStore* store, CheckpointUpload upload,
                                        std::string part, std::shared_ptr<Turn> turn)
-    : store_(store), upload_(std::move(upload)), part_(std::move(part)), turn_(std::move(turn)) {}
+    : store_(store),
+      upload_(std::move(upload)),
+      part_(std::move(part)),
+      turn_(std::move(turn)),
+      hashing_([this](absl::string_view chunk) {
+        hash_.Update(chunk);
+        return absl::OkStatus();
+      }) {}
 
 IncomingCheckpoint::~IncomingCheckpoint() = default;
 
@@ -94,25 +99,21 @@ absl::Status IncomingCheckpoint::Open(int64_t offset) {
     hash_.Update(absl::string_view(buffer.data(), got));
     received_ += static_cast<int64_t>(got);
   }
-  flushing_ = received_;
+  memory_ = PassThrough(received_);
   return absl::OkStatus();
 }
 
-absl::Status IncomingCheckpoint::Append(absl::string_view chunk) {
+absl::Status IncomingCheckpoint::Append(std::string chunk) {
   if (static_cast<int64_t>(chunk.size()) > upload_.bytes - received_) {
     return absl::InvalidArgumentError(
         absl::StrCat("more bytes came than the ", upload_.bytes, " of header.size_bytes"));
   }
-  hash_.Update(chunk);
   MutexLock lock(&turn_->mu);
   if (turn_->over) return absl::AbortedError("another upload of this checkpoint has taken over");
   HV_RETURN_IF_ERROR(WriteAt(fd_.get(), chunk, received_, part_));
   received_ += static_cast<int64_t>(chunk.size());
-  if (received_ - flushing_ >= kFlushBytes) {
-    sync_file_range(fd_.get(), flushing_, received_ - flushing_, SYNC_FILE_RANGE_WRITE);
-    flushing_ = received_;
-  }
-  return absl::OkStatus();
+  memory_.Passed(fd_.get(), received_);
+  return hashing_.Add(std::move(chunk));
 }
 
 absl::Status IncomingCheckpoint::CheckWhole() {
@@ -121,6 +122,7 @@ absl::Status IncomingCheckpoint::CheckWhole() {
         absl::StrCat(received_, " of the ", upload_.bytes,
                      " bytes of header.size_bytes came; go on from there"));
   }
+  HV_RETURN_IF_ERROR(hashing_.Flush());
   const std::string seen = hash_.Finish();
   if (seen == upload_.sha256) return absl::OkStatus();
   store_->DropPart(part_);
