@@ -17,6 +17,7 @@ namespace halving {
 namespace {
 
 constexpr size_t kReadBytes = 1 << 20;
+constexpr int64_t kPassThroughBytes = 8 << 20;
 
 absl::StatusCode CodeOf(int error) {
   switch (error) {
@@ -83,6 +84,14 @@ absl::StatusOr<size_t> ReadAt(int fd, char* buffer, size_t size, int64_t offset,
     if (got >= 0) return static_cast<size_t>(got);
     if (errno != EINTR) return FileError(errno, "read", path);
   }
+}
+
+void PassThrough::Passed(int fd, int64_t end) {
+  if (end - asked_ < kPassThroughBytes) return;
+  // Both are advice: whoever needs the file on the disk syncs it, and is told of errors.
+  sync_file_range(fd, asked_, end - asked_, SYNC_FILE_RANGE_WRITE);
+  posix_fadvise(fd, 0, end, POSIX_FADV_DONTNEED);  // But not what is not written yet.
+  asked_ = end;
 }
 
 absl::StatusOr<FileDigest> DigestOfFile(const std::string& path, absl::FunctionRef<bool()> stop) {

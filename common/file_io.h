@@ -33,6 +33,20 @@ absl::Status WriteAt(int fd, absl::string_view data, int64_t offset, const std::
 absl::StatusOr<size_t> ReadAt(int fd, char* buffer, size_t size, int64_t offset,
                               const std::string& path);
 
+// Keeps a long file out of memory while it is written from one end to the other, or read so: each
+// 8 MiB the system is asked to write what came since, and to forget what it has written. Other
+// files stay in memory then, and a sync at the end has little left. Thread-compatible.
+class PassThrough {
+ public:
+  explicit PassThrough(int64_t offset) : asked_(offset) {}
+
+  // The file is written, or read, up to `end`.
+  void Passed(int fd, int64_t end);
+
+ private:
+  int64_t asked_;
+};
+
 struct FileDigest {
   int64_t bytes = 0;
   std::string sha256;  // 32 bytes.

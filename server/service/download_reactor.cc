@@ -133,12 +133,13 @@ void DownloadReactor::Begin() {
 
 void DownloadReactor::ReadNext() {
   int64_t offset = 0;
+  v1::DownloadResponse response;
   {
     MutexLock lock(&mu_);
     offset = offset_;
+    response = std::move(spare_);
   }
   const int64_t size = std::min(kChunkBytes, checkpoint_.bytes - offset);
-  v1::DownloadResponse response;
   absl::Status status;
   if (size > 0) {
     std::string& chunk = *response.mutable_chunk();
@@ -147,6 +148,7 @@ void DownloadReactor::ReadNext() {
     status = got.status();
     if (got.ok() && *got == 0) status = absl::DataLossError(checkpoint_.id + " was cut meanwhile");
     if (status.ok()) chunk.resize(*got);
+    memory_.Passed(fd_.get(), offset + size);
   }
   bool at_end = false;
   {
@@ -176,7 +178,7 @@ void DownloadReactor::OnWriteDone(bool ok) {
 // Nothing is being read or written. False when there is nothing to send any more.
 bool DownloadReactor::Send() {
   if (!status_.ok() || !next_.has_value()) return false;
-  sending_ = *std::move(next_);
+  spare_ = std::exchange(sending_, *std::move(next_));
   next_.reset();
   writing_ = true;
   reading_ = true;

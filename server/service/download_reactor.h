@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/file_io.h"
 #include "common/mutex.h"
 #include "common/unique_fd.h"
 #include "grpcpp/support/server_callback.h"
@@ -51,11 +52,13 @@ class DownloadReactor : public grpc::ServerWriteReactor<v1::DownloadResponse> {
   CheckpointKeeper::Transfer transfer_;
   Checkpoint checkpoint_;
   UniqueFd fd_;
+  PassThrough memory_{0};  // Hardly ever fetched twice in a row.
 
   Mutex mu_;
   int64_t offset_ ABSL_GUARDED_BY(mu_) = 0;  // Of what is read next.
   v1::DownloadResponse sending_ ABSL_GUARDED_BY(mu_);
   std::optional<v1::DownloadResponse> next_ ABSL_GUARDED_BY(mu_);
+  v1::DownloadResponse spare_ ABSL_GUARDED_BY(mu_);  // Sent; its memory serves the one after next.
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mu_);

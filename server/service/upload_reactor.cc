@@ -142,7 +142,7 @@ void UploadReactor::Work() {
                                                        chunk.size(), " bytes; chunks have 1 to ",
                                                        kMaxChunkBytes));
     } else {
-      status = incoming_->Append(chunk);
+      status = incoming_->Append(std::move(chunk));
     }
     if (!status.ok()) return End(status);
   }

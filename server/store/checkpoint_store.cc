@@ -31,8 +31,8 @@ constexpr char kOwnerFile[] = ".halving-server";
 constexpr char kPartSuffix[] = ".part";
 constexpr char kWorkerPrefix[] = ".worker-";
 constexpr size_t kReadBytes = 1 << 20;
-// So often the system is asked to write what has come, so that the sync at the end has little left.
-constexpr int64_t kFlushBytes = 8 << 20;
+// So often an upload looks at what is free on the disk.
+constexpr int64_t kNoteBytes = 8 << 20;
 
 std::string PartName(const LeaseKey& lease, absl::string_view sha256) {
   return absl::StrCat(lease.study, ".", lease.trial, ".", lease.attempt, ".",
@@ -78,7 +78,14 @@ struct IncomingCheckpoint::Turn {
 
 IncomingCheckpoint::IncomingCheckpoint(CheckpointStore* store, CheckpointUpload upload,
                                        std::string part, std::shared_ptr<Turn> turn)
-    : store_(store), upload_(std::move(upload)), part_(std::move(part)), turn_(std::move(turn)) {}
+    : store_(store),
+      upload_(std::move(upload)),
+      part_(std::move(part)),
+      turn_(std::move(turn)),
+      hashing_([this](absl::string_view chunk) {
+        hash_.Update(chunk);
+        return absl::OkStatus();
+      }) {}
 
 IncomingCheckpoint::~IncomingCheckpoint() = default;
 
@@ -109,30 +116,29 @@ absl::Status IncomingCheckpoint::Open(int64_t offset) {
     received_ += static_cast<int64_t>(got);
   }
   began_at_ = offset;
-  flushing_ = received_;
+  noted_ = received_;
+  memory_ = PassThrough(received_);
   return absl::OkStatus();
 }
 
-absl::Status IncomingCheckpoint::Append(absl::string_view chunk) {
+absl::Status IncomingCheckpoint::Append(std::string chunk) {
   if (static_cast<int64_t>(chunk.size()) > upload_.bytes - received_) {
     return absl::InvalidArgumentError(
         absl::StrCat("more bytes came than the ", upload_.bytes, " of header.size_bytes"));
   }
-  hash_.Update(chunk);
   MutexLock lock(&turn_->mu);
   if (turn_->over) return TakenOver();
   absl::Status written = WriteAt(fd_.get(), chunk, received_, part_);
   received_ += static_cast<int64_t>(chunk.size());
-  if (written.ok() && received_ - flushing_ >= kFlushBytes) written = Flush();
+  memory_.Passed(fd_.get(), received_);
+  if (written.ok() && received_ - noted_ >= kNoteBytes) {
+    noted_ = received_;
+    written = store_->Note(part_, received_);
+  }
   // Nobody would ever come for the rest, and what is there would keep the disk full.
   if (absl::IsResourceExhausted(written)) store_->DropPart(part_, turn_.get());
-  return written;
-}
-
-absl::Status IncomingCheckpoint::Flush() {
-  sync_file_range(fd_.get(), flushing_, received_ - flushing_, SYNC_FILE_RANGE_WRITE);
-  flushing_ = received_;
-  return store_->Note(part_, received_);
+  HV_RETURN_IF_ERROR(written);
+  return hashing_.Add(std::move(chunk));
 }
 
 absl::Status IncomingCheckpoint::CheckWhole() {
@@ -141,6 +147,7 @@ absl::Status IncomingCheckpoint::CheckWhole() {
         absl::StrCat(received_, " of the ", upload_.bytes,
                      " bytes of header.size_bytes came; go on from there"));
   }
+  HV_RETURN_IF_ERROR(hashing_.Flush());
   const std::string seen = hash_.Finish();
   if (seen == upload_.sha256) return absl::OkStatus();
   store_->DropPart(part_, turn_.get());

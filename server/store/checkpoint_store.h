@@ -16,7 +16,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/crypto.h"
+#include "common/file_io.h"
 #include "common/mutex.h"
+#include "common/pipeline_stage.h"
 #include "common/unique_fd.h"
 #include "server/core/commands.h"
 
@@ -42,7 +44,7 @@ class IncomingCheckpoint {
 
   // INVALID_ARGUMENT: more bytes than were declared. RESOURCE_EXHAUSTED: the disk is full, or soon
   // would be; what came is dropped. ABORTED: another upload of the same bytes has taken over.
-  absl::Status Append(absl::string_view chunk);
+  absl::Status Append(std::string chunk);
 
   // Makes it a whole file, durable, under its id. INVALID_ARGUMENT when bytes are missing (what
   // came stays), or are not those whose hash was declared (all is dropped).
@@ -56,7 +58,6 @@ class IncomingCheckpoint {
                      std::shared_ptr<Turn> turn);
   absl::Status Open(int64_t offset);
   absl::Status CheckWhole();
-  absl::Status Flush();
 
   CheckpointStore* const store_;
   const CheckpointUpload upload_;
@@ -65,8 +66,10 @@ class IncomingCheckpoint {
   UniqueFd fd_;
   int64_t began_at_ = 0;
   int64_t received_ = 0;
-  int64_t flushing_ = 0;  // Up to where the system was asked to write.
+  int64_t noted_ = 0;      // Up to where the store was told.
+  PassThrough memory_{0};  // Checkpoints are stored often and fetched seldom.
   Sha256Stream hash_;
+  PipelineStage hashing_;  // Of one chunk while the next one is written.
 };
 
 // CheckpointStore keeps whole files under their ids, and parts of those on their way. It does not

@@ -1,5 +1,7 @@
 #include "common/file_io.h"
 
+#include <fcntl.h>
+
 #include <filesystem>
 #include <string>
 
@@ -33,6 +35,21 @@ TEST(DigestOfFileTest, IsThatOfItsContent) {
   EXPECT_EQ(digest->bytes, 3'000'001);
   EXPECT_EQ(digest->sha256, Sha256(content));
   EXPECT_THAT(DigestOfFile(dir.File("b")), StatusIs(absl::StatusCode::kNotFound));
+}
+
+// On a file system with a disk its beginning is no longer in memory then; on any, it is all there.
+TEST(PassThroughTest, LeavesTheFileAsItWasWritten) {
+  const TempDir dir;
+  const UniqueFd fd(open(dir.File("a").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  PassThrough memory(0);
+  std::string content;
+  for (char chunk = 'a'; chunk <= 'z'; ++chunk) {
+    const std::string bytes(1'000'000, chunk);
+    ASSERT_THAT(WriteAt(fd.get(), bytes, static_cast<int64_t>(content.size()), "a"), IsOk());
+    content += bytes;
+    memory.Passed(fd.get(), static_cast<int64_t>(content.size()));
+  }
+  EXPECT_EQ(Sha256(ReadTestFile(dir.File("a"))), Sha256(content));
 }
 
 TEST(RenameDurablyTest, MovesAFileOrSaysWhyNot) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/crypto.h"
+#include "common/pipeline_stage.h"
 #include "common/status.h"
 #include "common/unique_fd.h"
 #include "spdlog/spdlog.h"
@@ -188,36 +189,49 @@ absl::StatusOr<v1::CheckpointHeader> CheckpointClient::Describe(const std::strin
                        });
 }
 
-absl::Status CheckpointClient::DownloadOnce(const std::string& lease_id,
-                                            const v1::CheckpointHeader& header,
-                                            const std::string& file, int64_t* received,
-                                            const WakeEvent& quit) {
-  const UniqueFd fd(open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  if (fd.get() < 0) return OfThisMachine(FileError(errno, "make", file));
+// One that goes on from try to try. What comes is hashed here and written by a thread of its own
+// meanwhile: either takes about as long as gRPC needs to bring the next chunk.
+struct CheckpointClient::Download {
+  std::string lease_id;
+  v1::CheckpointHeader header;
+  std::string file;
+  int64_t received = 0;
+  Sha256Stream hash;  // Of what was received.
+};
+
+absl::Status CheckpointClient::DownloadOnce(Download* download, const WakeEvent& quit) {
+  const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (download->received == 0 ? O_TRUNC : 0);
+  const UniqueFd fd(open(download->file.c_str(), flags, 0600));
+  if (fd.get() < 0) return OfThisMachine(FileError(errno, "make", download->file));
+  PassThrough memory(download->received);
+  PipelineStage writer([&, offset = download->received](absl::string_view chunk) mutable {
+    HV_RETURN_IF_ERROR(OfThisMachine(WriteAt(fd.get(), chunk, offset, download->file)));
+    offset += static_cast<int64_t>(chunk.size());
+    memory.Passed(fd.get(), offset);
+    return absl::OkStatus();
+  });
   v1::DownloadRequest request;
-  request.set_lease_id(lease_id);
-  request.set_checkpoint_id(header.checkpoint_id());
-  request.set_offset(*received);
+  request.set_lease_id(download->lease_id);
+  request.set_checkpoint_id(download->header.checkpoint_id());
+  request.set_offset(download->received);
   grpc::ClientContext context;
   const CallGuard guard(&context, quit);
   const auto reader = stub_->Download(&context, request);
   v1::DownloadResponse response;
-  while (reader->Read(&response)) {
+  absl::Status written;
+  while (written.ok() && reader->Read(&response)) {
     if (!response.has_chunk()) continue;
-    const absl::Status written =
-        OfThisMachine(WriteAt(fd.get(), response.chunk(), *received, file));
-    if (!written.ok()) {
-      context.TryCancel();
-      reader->Finish();
-      return written;
-    }
-    *received += static_cast<int64_t>(response.chunk().size());
+    download->hash.Update(response.chunk());
+    download->received += static_cast<int64_t>(response.chunk().size());
+    written = writer.Add(std::move(*response.mutable_chunk()));
   }
+  if (!written.ok()) context.TryCancel();
   const grpc::Status status = reader->Finish();
+  HV_RETURN_IF_ERROR(writer.Flush());
   if (!status.ok()) return FromGrpc(status);
-  if (*received == header.size_bytes()) return absl::OkStatus();
+  if (download->received == download->header.size_bytes()) return absl::OkStatus();
   return absl::UnavailableError(
-      absl::StrCat(*received, " of ", header.size_bytes(), " bytes came"));
+      absl::StrCat(download->received, " of ", download->header.size_bytes(), " bytes came"));
 }
 
 absl::Status CheckpointClient::DownloadUntilWhole(const std::string& lease_id,
@@ -225,15 +239,9 @@ absl::Status CheckpointClient::DownloadUntilWhole(const std::string& lease_id,
                                                   const std::string& file, const WakeEvent& quit) {
   const std::string what = absl::StrCat("the download of checkpoint ", header.checkpoint_id());
   for (int attempt = 0; attempt < kWholeTries; ++attempt) {
-    int64_t received = 0;
-    HV_RETURN_IF_ERROR(UntilAnswered(
-        what, quit, [&] { return DownloadOnce(lease_id, header, file, &received, quit); }));
-    const auto digest = DigestOfFile(file, [&quit] { return quit.IsSet(); });
-    if (absl::IsCancelled(digest.status())) return digest.status();
-    HV_RETURN_IF_ERROR(OfThisMachine(digest.status()));
-    if (digest->bytes == header.size_bytes() && digest->sha256 == header.sha256()) {
-      return absl::OkStatus();
-    }
+    Download download{.lease_id = lease_id, .header = header, .file = file};
+    HV_RETURN_IF_ERROR(UntilAnswered(what, quit, [&] { return DownloadOnce(&download, quit); }));
+    if (download.hash.Finish() == header.sha256()) return absl::OkStatus();
     spdlog::warn("{}: what came is damaged; once more from the start", what);
   }
   return absl::DataLossError(absl::StrCat(

@@ -55,8 +55,8 @@ class CheckpointClient {
  private:
   absl::StatusOr<std::string> UploadOnce(const Upload& upload, const WakeEvent& quit);
   absl::StatusOr<int64_t> OffsetOf(const Upload& upload, const WakeEvent& quit);
-  absl::Status DownloadOnce(const std::string& lease_id, const v1::CheckpointHeader& header,
-                            const std::string& file, int64_t* received, const WakeEvent& quit);
+  struct Download;
+  absl::Status DownloadOnce(Download* download, const WakeEvent& quit);
 
   const std::unique_ptr<v1::CheckpointService::Stub> stub_;
 };
