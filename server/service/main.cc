@@ -1,5 +1,4 @@
 // halving-server: wiring of journal, engine and gRPC, from start to a clean stop.
-#include <malloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
+#include "common/chunk_memory.h"
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/log.h"
@@ -63,13 +63,6 @@ void AwaitStop() {
     sigwait(&signals, &again);
     _exit(kExitOther);
   }).detach();
-}
-
-// Chunks of a MiB come and go by the thousand. The C library would map and unmap memory for each,
-// and every page of it is cleared anew; a few MiB are kept instead.
-void KeepMemoryOfChunks() {
-  mallopt(M_MMAP_THRESHOLD, 4 << 20);
-  mallopt(M_TRIM_THRESHOLD, 16 << 20);
 }
 
 // Each connection takes one; the usual soft limit is 1024, far below what the system allows.

@@ -62,7 +62,10 @@ ExitCode RunRestore(const ServerOptions& options) {
   if (!report.ok()) return Fail(report.status());
   std::cout << "restored into " << options.data_dir << ": " << Describe(*report)
             << (report->running > 0 ? ". What ran is queued again; no failure is charged" : "")
-            << "\nNext: halving-server --data-dir " << options.data_dir << std::endl;
+            << "\nNext: halving-server --data-dir " << options.data_dir
+            << " --forget-checkpoints\n(a backup holds no checkpoints; without the flag, if you "
+               "copied them into "
+            << options.data_dir << "/checkpoints)" << std::endl;
   return kExitOk;
 }
 

@@ -14,6 +14,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/chunk_memory.h"
 #include "common/crypto.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -166,6 +167,7 @@ int Main(int argc, char** argv) {
   if (const std::optional<int> status = ParseFlags(argc, argv, &given); status.has_value()) {
     return *status;
   }
+  KeepMemoryOfChunks();
   signal(SIGPIPE, SIG_IGN);  // A trainer that is gone is told by write(), not by a signal.
   signal(SIGCHLD, SIG_DFL);  // Ignored, it would take our child's exit status away.
   // Of what a trainer prints, a check shows only what its findings quote.
