@@ -163,7 +163,7 @@ absl::Status IncomingCheckpoint::Finish() {
   turn_->over = true;
   HV_RETURN_IF_ERROR(CheckWhole());
   if (fsync(fd_.get()) != 0) {
-    const absl::Status failed = FileError(errno, "sync", part_);
+    absl::Status failed = FileError(errno, "sync", part_);
     store_->DropPart(part_, turn_.get());  // What the disk holds of it is unknown.
     return failed;
   }

@@ -1,8 +1,10 @@
 """A TCP proxy that misbehaves on demand: the network between workers and server."""
 
+import queue
 import socket
 import struct
 import threading
+import time
 
 FORWARD = "forward"
 STALL = "stall"  # Takes bytes and connections, and delivers nothing until it forwards again.
@@ -12,6 +14,8 @@ RESET = "reset"  # The same by RST, and what comes is accepted first.
 # What comes later is forwarded.
 DEAD_SERVER = "dead-server"  # The client is not told.
 DEAD_CLIENT = "dead-client"  # The server is not told.
+
+LINE_PIECES = 64  # Of at most 64 KiB each, on their way at once.
 
 
 class Pair:
@@ -45,7 +49,7 @@ class Proxy:
         self.cut_after = 0
 
     def set(self, mode, delay_s=0):
-        """From now on; `delay_s` holds up each piece of data on its way, in both directions."""
+        """From now on; each piece of data is `delay_s` on its way, in both directions."""
         with self._changed:
             self._mode = mode
             self._delay_s = delay_s
@@ -103,18 +107,32 @@ class Proxy:
             threading.Thread(target=self._pump, args=(pair, *way), daemon=True).start()
 
     def _pump(self, pair, source, sink):
+        # What comes meanwhile is on its way as well, as on a long line.
+        line = queue.Queue(LINE_PIECES)
+        threading.Thread(target=self._deliver, args=(pair, line, source, sink), daemon=True).start()
         try:
             while data := source.recv(1 << 16):
-                self._hold_up(pair)
-                if pair.kept is None:
-                    sink.sendall(data)
-                self._count(pair, len(data))
+                line.put((time.monotonic() + self._delay_s, data))
         except OSError:
             pass  # Closed, here or there.
+        line.put(None)
+
+    def _deliver(self, pair, line, source, sink):
+        while piece := line.get():
+            due, data = piece
+            self._hold_up(pair, due)
+            try:
+                if pair.kept is None:
+                    sink.sendall(data)
+            except OSError:
+                break
+            self._count(pair, len(data))
         with self._changed:
             if source is pair.kept:
                 pair.kept = None  # It has given up by itself.
             self._close(pair)
+        while piece is not None:  # The reader must not be left with a full line.
+            piece = line.get()
 
     def _count(self, pair, size):
         with self._changed:
@@ -126,10 +144,10 @@ class Proxy:
                 reset(pair.client)
                 reset(pair.server)
 
-    def _hold_up(self, pair):
+    def _hold_up(self, pair, due):
         with self._changed:
-            if self._delay_s > 0:
-                self._changed.wait_for(lambda: pair.closed or pair.kept, self._delay_s)
+            self._changed.wait_for(lambda: pair.closed or pair.kept,
+                                   max(0, due - time.monotonic()))
             self._changed.wait_for(lambda: self._mode != STALL or pair.closed or pair.kept)
 
     # With the mutex held, these two.
