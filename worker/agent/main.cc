@@ -1,5 +1,7 @@
 // halving-worker: trains the trials that a halving-server hands out. See README.md.
+#include <grpc/grpc.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -62,6 +64,9 @@ int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& devic
     return kUnusable;
   }
   Trainer trainer(TrainerOptions(flags, facts, device));
+  // Kept for good: with its last user gone, gRPC would clean up, and wait 10 s for a connection
+  // that is just being made.
+  grpc_init();
   ServerClient client(flags.server);
   CheckpointClient transfers(flags.server);
   Agent agent({.worker_id = flags.id,
@@ -185,4 +190,9 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace halving
 
-int main(int argc, char** argv) { return halving::Main(argc, argv); }
+int main(int argc, char** argv) {
+  const int status = halving::Main(argc, argv);
+  spdlog::shutdown();
+  std::cout.flush();
+  _exit(status);  // Past the static destructors, gRPC's among them.
+}
