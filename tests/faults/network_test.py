@@ -38,6 +38,8 @@ class ProxyTest(faults.FaultTest):
                                  retry={"lease": f"{LEASE_S}s"}))
         worker = self.start_far_worker("far", "--objectives", "fake")
         wait_for("a trial runs", lambda: self.client.status(name).running)
+        # The server's answer may still be on the line, where a cut would lose it.
+        wait_for("the worker has it", lambda: "begins" in worker.text())
         return worker
 
     def end_of(self, name):
