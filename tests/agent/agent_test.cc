@@ -208,45 +208,6 @@ TEST_F(AgentTest, UploadDoesNotHoldUpTheTraining) {
   AwaitFinal(1);
 }
 
-TEST_F(AgentTest, AnUploadAtTheEndDoesNotHoldUpTheNextJob) {
-  // The first trial's checkpoint is not taken until the second trial's result has come.
-  server_.checkpoints().set_on_upload([&](const v1::CheckpointHeader& header, int) {
-    const auto second_is_done = [&] {
-      const std::vector<v1::ReportRequest> reports = server_.final_reports();
-      return std::any_of(reports.begin(), reports.end(), [](const v1::ReportRequest& report) {
-        return report.lease_id() == "lease-2";
-      });
-    };
-    return header.lease_id() != "lease-1" || Eventually(second_is_done)
-               ? grpc::Status::OK
-               : grpc::Status(grpc::StatusCode::INTERNAL, "the second trial never ended");
-  });
-  server_.Add(MakeAssignment(1));
-  server_.Add(MakeAssignment(2));
-  StartAgent();
-  const std::vector<v1::ReportRequest> reports = AwaitFinal(2);
-  EXPECT_EQ(reports[0].lease_id(), "lease-2");
-  EXPECT_EQ(reports[1].lease_id(), "lease-1");
-  EXPECT_EQ(Stored(reports[1].completed().checkpoint_id()), "epoch 2");
-  EXPECT_FALSE(reports[1].has_next()) << "the worker has asked by itself";
-}
-
-TEST_F(AgentTest, AWorkerThatLeavesWhileItsLastCheckpointIsOnItsWayDeliversTheResult) {
-  std::atomic<bool> began = false;
-  server_.checkpoints().set_on_upload([&](const v1::CheckpointHeader&, int) {
-    began = true;
-    return Eventually([&] { return leave_.requested(); })
-               ? grpc::Status::OK
-               : grpc::Status(grpc::StatusCode::INTERNAL, "nobody left");
-  });
-  server_.Add(MakeAssignment(1));
-  StartAgent();
-  ASSERT_TRUE(AwaitAsks(2)) << "it has gone on to the next job";
-  EXPECT_TRUE(began);
-  EXPECT_THAT(LeaveAndJoin(), IsOk());
-  EXPECT_EQ(Stored(AwaitFinal(1)[0].completed().checkpoint_id()), "epoch 2");
-}
-
 TEST_F(AgentTest, CheckpointIsNamedWithThePointsUpToItsEpoch) {
   v1::Assignment assignment =
       MakeScripted(1, {PrintEpoch(1), PrintEpoch(2), Step("checkpoint", "epoch 2"),

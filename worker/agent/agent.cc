@@ -26,10 +26,6 @@ constexpr size_t kRandomIdBytes = 16;
 constexpr absl::Duration kLookAtCopiesEvery = absl::Seconds(10);
 constexpr absl::Duration kFindUnneededTimeout = absl::Seconds(2);
 
-void LogDropped(const v1::ReportRequest& report, const absl::Status& why) {
-  spdlog::warn("lease {}: the report is dropped: {}", report.lease_id(), why.ToString());
-}
-
 }  // namespace
 
 Agent::Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
@@ -42,10 +38,6 @@ Agent::Agent(Options options, ServerClient* client, Trainer* trainer, Checkpoint
       transfers_(transfers),
       leave_(leave) {}
 
-Agent::~Agent() {
-  if (finishing_.joinable()) finishing_.join();
-}
-
 absl::Status Agent::Run() {
   MaybeAssignment next;
   while (next.has_value() || (!leave_->requested() && !LastJob())) {
@@ -54,40 +46,23 @@ absl::Status Agent::Run() {
       HV_ASSIGN_OR_RETURN(next, Ask());
       continue;
     }
-    auto job =
-        std::make_unique<Job>(Job::Worker{.id = options_.worker_id,
-                                          .client = client_,
-                                          .trainer = trainer_,
-                                          .checkpoints = checkpoints_,
-                                          .transfers = transfers_,
-                                          .leave = leave_,
-                                          .grace = options_.grace,
-                                          .checkpoint_interval = options_.checkpoint_interval},
-                              *std::exchange(next, std::nullopt));
-    std::optional<JobResult> result = job->Run();
+    Job job({.id = options_.worker_id,
+             .client = client_,
+             .trainer = trainer_,
+             .checkpoints = checkpoints_,
+             .transfers = transfers_,
+             .leave = leave_,
+             .grace = options_.grace,
+             .checkpoint_interval = options_.checkpoint_interval},
+            *std::exchange(next, std::nullopt));
+    JobResult result = job.Run();
     ++jobs_;
-    crashes_in_a_row_ = result.has_value() && result->crashed ? crashes_in_a_row_ + 1 : 0;
-    if (!result.has_value()) {
-      FinishBeside(std::move(job));
-    } else if (result->report.has_value()) {
-      next = Deliver(*std::move(result));
-    }
+    crashes_in_a_row_ = result.crashed ? crashes_in_a_row_ + 1 : 0;
+    if (result.report.has_value()) next = Deliver(std::move(result));
     PauseAfterCrashes();
   }
   trainer_->Shutdown();
-  if (finishing_.joinable()) finishing_.join();
   return absl::OkStatus();
-}
-
-void Agent::FinishBeside(std::unique_ptr<Job> job) {
-  if (finishing_.joinable()) finishing_.join();
-  finishing_ = std::thread([this, job = std::shared_ptr<Job>(std::move(job))] {
-    const JobResult result = job->Finish();
-    if (!result.report.has_value()) return;
-    const auto response =
-        client_->ReportUntilAnswered(*result.report, Patience{&leave_->event(), options_.grace});
-    if (!response.ok()) LogDropped(*result.report, response.status());
-  });
 }
 
 bool Agent::LastJob() const { return options_.max_jobs > 0 && jobs_ >= options_.max_jobs; }
@@ -147,7 +122,8 @@ Agent::MaybeAssignment Agent::Deliver(JobResult result) {
   const absl::StatusOr<v1::ReportResponse> response =
       client_->ReportUntilAnswered(*result.report, Patience{&leave_->event(), options_.grace});
   if (!response.ok()) {
-    LogDropped(*result.report, response.status());
+    spdlog::warn("lease {}: the report is dropped: {}", result.report->lease_id(),
+                 response.status().ToString());
     // An earlier try may have been counted, and its answer with the next trial lost.
     open_request_id_ = result.report->next().request_id();
     return std::nullopt;

@@ -3,10 +3,8 @@
 #define HALVING_WORKER_AGENT_AGENT_H_
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -41,10 +39,6 @@ class Agent {
   Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
         CheckpointClient* transfers, const Leave* leave);
 
-  ~Agent();
-  Agent(const Agent&) = delete;
-  Agent& operator=(const Agent&) = delete;
-
   // Until told to leave, or max_jobs are done: OK. Otherwise the server's refusal of this worker.
   absl::Status Run();
 
@@ -56,8 +50,6 @@ class Agent {
   absl::StatusOr<MaybeAssignment> Ask();
   // Sends a final report, and with it the ask for the next trial unless this was the last one.
   MaybeAssignment Deliver(JobResult result);
-  // Waits for the job's last checkpoint and reports it, on a thread of its own; one at a time.
-  void FinishBeside(std::unique_ptr<Job> job);
   // What an ask that was cut off may have been answered all the same.
   MaybeAssignment TakeLast(v1::SuggestRequest ask);
   // The assignment, or after the wait that the server asked for, none.
@@ -76,7 +68,6 @@ class Agent {
   const Leave* const leave_;
   // The request id of an ask whose answer was lost: it may have a lease.
   std::string open_request_id_;
-  std::thread finishing_;
   int64_t jobs_ = 0;
   int64_t crashes_in_a_row_ = 0;
   absl::Time copies_looked_at_ = absl::InfinitePast();

@@ -21,8 +21,6 @@ namespace {
 constexpr size_t kMaxReasonBytes = 16'384;
 // The server takes no more in one message.
 constexpr size_t kMaxPointsInReport = 10'000;
-// An upload that takes longer goes on beside the next job.
-constexpr absl::Duration kShortUpload = absl::Milliseconds(500);
 // Of the grace, what stays for the last reports.
 constexpr absl::Duration kReportReserve = absl::Seconds(8);
 
@@ -69,7 +67,7 @@ Job::Job(const Worker& worker, v1::Assignment assignment)
       start_(Clock::Real()->Now()),
       temporary_(worker_.checkpoints->NewTemporary()) {}
 
-std::optional<JobResult> Job::Run() {
+JobResult Job::Run() {
   if (worker_.leave->requested()) return Return(worker_.leave->reason(), "");
   spdlog::info("{}: begins", name_);
   if (const absl::Status s = CheckAssignment(assignment_); !s.ok()) {
@@ -96,27 +94,20 @@ std::optional<JobResult> Job::Run() {
   return result;
 }
 
-std::optional<JobResult> Job::Train(const std::string& checkpoint_in) {
-  end_ = worker_.trainer->Run(
+JobResult Job::Train(const std::string& checkpoint_in) {
+  TrainingEnd end = worker_.trainer->Run(
       {.name = name_,
        .line = MakeJobLine(assignment_, checkpoint_in, temporary_, worker_.checkpoint_interval),
        .from_epoch = assignment_.from_epoch(),
        .to_epoch = assignment_.to_epoch()},
       this, heartbeat_->lost(), worker_.leave->event());
   worker_.checkpoints->RemoveAllOf(temporary_);
-  const auto* done = std::get_if<DoneLine>(&end_);
-  if (done == nullptr) return Finish();
-  spdlog::info("{}: done, error {} after {:.1f} s", name_, done->error, Seconds());
-  trained_at_ = Clock::Real()->Now();
-  // The device need not wait for the network.
-  if (!AwaitUploads(kShortUpload)) return std::nullopt;
-  return Finish();
-}
-
-JobResult Job::Finish() {
-  AwaitUploads(absl::InfiniteDuration());
+  if (const auto* done = std::get_if<DoneLine>(&end); done != nullptr) {
+    spdlog::info("{}: done, error {} after {:.1f} s", name_, done->error, Seconds());
+  }
+  if (uploader_.has_value()) AwaitUploads();
   heartbeat_->Stop();  // No report of progress may race the final one.
-  return End(std::move(end_));
+  return End(std::move(end));
 }
 
 void Job::StartUploader() {
@@ -128,23 +119,18 @@ void Job::StartUploader() {
                     });
 }
 
-bool Job::AwaitUploads(absl::Duration limit) {
-  if (!uploader_.has_value()) return true;
+void Job::AwaitUploads() {
   uploader_->Close();
-  const absl::Time deadline = Clock::Real()->Now() + limit;
   const absl::Duration to_upload = std::max(worker_.grace - kReportReserve, worker_.grace / 2);
   const Patience patience{&worker_.leave->event(), to_upload};
   while (!patience.Over()) {
-    const absl::Duration left = deadline - Clock::Real()->Now();
-    if (left <= absl::ZeroDuration()) return false;
     const bool may_leave = !worker_.leave->requested();
     pollfd fds[] = {{uploader_->done().fd(), POLLIN, 0},
                     {heartbeat_->lost().fd(), POLLIN, 0},
                     {may_leave ? worker_.leave->event().fd() : -1, POLLIN, 0}};
-    PollFor(absl::MakeSpan(fds), std::min(patience.Left(), left));
-    if (fds[0].revents != 0 || fds[1].revents != 0) return true;
+    PollFor(absl::MakeSpan(fds), patience.Left());
+    if (fds[0].revents != 0 || fds[1].revents != 0) return;
   }
-  return true;
 }
 
 JobResult Job::End(TrainingEnd end) {
@@ -210,7 +196,7 @@ JobResult Job::Complete(const DoneLine& done) {
     spdlog::warn("{}: {} metrics are dropped; a result keeps {} of at most {} bytes", name_,
                  done.dropped_metrics, kMaxMetrics, kMaxMetricNameBytes);
   }
-  *completed.mutable_train_time() = ToProto(trained_at_ - start_);
+  *completed.mutable_train_time() = ToProto(Clock::Real()->Now() - start_);
   completed.set_checkpoint_id(checkpoint);
   return result;
 }

@@ -49,22 +49,17 @@ class Job : private TrainingObserver {
   Job(const Worker& worker, v1::Assignment assignment);
 
   // To be called once. Ends early when the worker is to leave (the trial is given back) and when
-  // the lease is lost (there is no report). None at all when the training is done and its last
-  // checkpoint is still on its way: Finish() then has it.
-  std::optional<JobResult> Run();
-
-  // Waits for that. May be called on another thread, while the trainer does the next job.
-  JobResult Finish();
+  // the lease is lost (there is no report).
+  JobResult Run();
 
  private:
   void OnEpoch(int64_t epoch, double error) override;
   void OnCheckpoint(int64_t epoch) override;
 
-  std::optional<JobResult> Train(const std::string& checkpoint_in);
+  JobResult Train(const std::string& checkpoint_in);
   void StartUploader();
-  // Until what can be uploaded is, the lease is lost, or there is no time left: true. False when
-  // `limit` passed first.
-  bool AwaitUploads(absl::Duration limit);
+  // Until what can be uploaded is, the lease is lost, or there is no time left.
+  void AwaitUploads();
   JobResult End(TrainingEnd end);
   JobResult Complete(const DoneLine& done);
   JobResult Fail(const FailedLine& failed) const;
@@ -77,9 +72,7 @@ class Job : private TrainingObserver {
   const v1::Assignment assignment_;
   const std::string name_;  // For the log.
   const absl::Time start_;
-  absl::Time trained_at_;
   const std::string temporary_;
-  TrainingEnd end_;
   std::optional<Heartbeat> heartbeat_;
   // Once there is something to upload. Behind the heartbeat, which it tells what is stored.
   std::optional<Uploader> uploader_;
