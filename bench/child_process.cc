@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/argv.h"
 #include "common/clock.h"
 #include "common/status.h"
 
@@ -32,10 +33,7 @@ std::string ContentOf(const std::string& path) {
 }
 
 absl::StatusOr<pid_t> Spawn(std::vector<std::string>& arguments, const std::string& log) {
-  std::vector<char*> argv;
-  argv.reserve(arguments.size() + 1);
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
+  std::vector<char*> argv = Argv(arguments);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),

@@ -9,8 +9,6 @@
 namespace halving {
 namespace {
 
-constexpr size_t kSha256Bytes = 32;
-
 const unsigned char* Bytes(absl::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }

@@ -2,6 +2,7 @@
 #ifndef HALVING_COMMON_CRYPTO_H_
 #define HALVING_COMMON_CRYPTO_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -9,6 +10,8 @@
 struct evp_md_ctx_st;
 
 namespace halving {
+
+inline constexpr size_t kSha256Bytes = 32;
 
 // 32 bytes.
 std::string Sha256(absl::string_view data);

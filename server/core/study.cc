@@ -66,7 +66,8 @@ void Study::Apply(const StudyEnded& event) {
     StopRunning(trial);
     EnqueueFront(trial);
   }
-  ReleaseAllOver();
+  const std::vector<TrialId> best = BestTrials();
+  for (Trial& trial : trials_) ReleaseOver(trial, best);
 }
 
 void Study::Apply(const StudyExtended& event) {
@@ -143,7 +144,7 @@ void Study::Apply(const AttemptFailed& event) {
   ++level.failed;
   if (trial.rung < ladder_.top()) level.outcomes.push_back(trial.id);
   rungs_.FoldIfDone(trial.group);
-  ReleaseIfOver(trial.id);
+  ReleaseOver(trial, BestTrials());
 }
 
 void Study::Apply(const AttemptReturned& event) {
@@ -220,7 +221,7 @@ void Study::Apply(const TrialReported& event) {
     trial.state = TrialState::kWaiting;
     level.outcomes.push_back(trial.id);
   }
-  ReleaseAfterResult(trial.id);
+  ReleaseAfterResult(trial);
 }
 
 void Study::Apply(const RungClosed& event) {
@@ -230,10 +231,11 @@ void Study::Apply(const RungClosed& event) {
       << "rung " << event.rung << " holds " << level.outcomes.size() << " outcomes";
   level.outcomes.clear();
   level.promoted += static_cast<int64_t>(event.promoted.size());
+  const std::vector<TrialId> best = BestTrials();
   for (const TrialId id : event.eliminated) {
     Trial& trial = MutableTrial(id);
     if (trial.state == TrialState::kWaiting) trial.state = TrialState::kEliminated;
-    ReleaseIfOver(id);
+    ReleaseOver(trial, best);
   }
   // The best is put in front last.
   for (auto id = event.promoted.rbegin(); id != event.promoted.rend(); ++id) {

@@ -157,10 +157,9 @@ class Study {
   void DropOffered(Trial& trial);
   // Whether it may be trained again.
   bool IsLive(const Trial& trial) const;
-  // Drops all of a trial that is over, unless it is one of the best.
-  void ReleaseIfOver(TrialId id);
-  void ReleaseAfterResult(TrialId id);
-  void ReleaseAllOver();
+  // Drops all of a trial that is over, unless it is one of the best, BestTrials().
+  void ReleaseOver(Trial& trial, const std::vector<TrialId>& best);
+  void ReleaseAfterResult(Trial& trial);
   // Up to `count` trials, best first, by finite results only.
   std::vector<TrialId> FirstRanked(size_t count) const;
   void AddQueuedCharge(const Trial& trial, int sign);

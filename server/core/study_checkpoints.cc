@@ -137,32 +137,26 @@ std::vector<TrialId> Study::BestTrials() const {
   return FirstRanked(static_cast<size_t>(spec_.keep_checkpoints));
 }
 
-void Study::ReleaseIfOver(TrialId id) {
-  Trial& trial = MutableTrial(id);
+void Study::ReleaseOver(Trial& trial, const std::vector<TrialId>& best) {
   if (trial.checkpoints.empty() || IsLive(trial)) return;
-  const std::vector<TrialId> best = BestTrials();
-  if (std::find(best.begin(), best.end(), id) != best.end()) return;
-  DropCheckpoints(trial, [](const Checkpoint&) { return true; });
+  if (std::find(best.begin(), best.end(), trial.id) == best.end()) {
+    DropCheckpoints(trial, [](const Checkpoint&) { return true; });
+  } else {
+    DropOffered(trial);
+  }
 }
 
 // A result came in: the trial itself may be over, and it may have pushed another one out of the
 // best ones.
-void Study::ReleaseAfterResult(TrialId id) {
-  ReleaseIfOver(id);
-  const std::vector<TrialId> ranked = FirstRanked(static_cast<size_t>(spec_.keep_checkpoints) + 1);
-  if (ranked.size() > static_cast<size_t>(spec_.keep_checkpoints)) ReleaseIfOver(ranked.back());
-}
-
-void Study::ReleaseAllOver() {
-  const std::vector<TrialId> best = BestTrials();
-  for (Trial& trial : trials_) {
-    if (trial.checkpoints.empty() || IsLive(trial)) continue;
-    if (std::find(best.begin(), best.end(), trial.id) == best.end()) {
-      DropCheckpoints(trial, [](const Checkpoint&) { return true; });
-    } else {
-      DropOffered(trial);
-    }
+void Study::ReleaseAfterResult(Trial& trial) {
+  const auto kept = static_cast<size_t>(spec_.keep_checkpoints);
+  std::vector<TrialId> best = FirstRanked(kept + 1);
+  if (best.size() > kept) {
+    Trial& next = MutableTrial(best.back());
+    best.pop_back();
+    ReleaseOver(next, best);
   }
+  ReleaseOver(trial, best);
 }
 
 void Study::DropAllCheckpoints() {

@@ -40,10 +40,7 @@ absl::StatusOr<std::unique_ptr<CheckpointKeeper>> CheckpointKeeper::Create(Engin
   std::unique_ptr<CheckpointKeeper> keeper(new CheckpointKeeper(engine, store));
   HV_RETURN_IF_ERROR(keeper->SweepAtStart(may_forget));
   CheckpointKeeper* const self = keeper.get();
-  engine->OnDropped([self](const std::vector<std::string>& dropped) {
-    self->store_->Doom(dropped);
-    self->Run([self] { self->store_->RemoveDoomed(); });
-  });
+  engine->OnDropped([self](const std::vector<std::string>& dropped) { self->Remove(dropped); });
   self->pool_.PostEvery(kLookEvery, [self] {
     self->CancelIdle();
     self->RemoveAbandonedParts();
@@ -67,10 +64,19 @@ absl::Status CheckpointKeeper::SweepAtStart(bool may_forget) {
   for (const std::string& id : missing) {
     spdlog::warn("checkpoint {} is not in {}; its trial goes on from an older one, or from scratch",
                  id, store_->folder());
-    engine_->Post(LoseCheckpoint{.checkpoint_id = id},
-                  [](const absl::StatusOr<Engine::Reply>&, const Engine::View&) {});
+    Lose(id);
   }
   return absl::OkStatus();
+}
+
+void CheckpointKeeper::Remove(const std::vector<std::string>& checkpoint_ids) {
+  store_->Doom(checkpoint_ids);
+  Run([this] { store_->RemoveDoomed(); });
+}
+
+void CheckpointKeeper::Lose(const std::string& checkpoint_id) {
+  engine_->Post(LoseCheckpoint{.checkpoint_id = checkpoint_id},
+                [](const absl::StatusOr<Engine::Reply>&, const Engine::View&) {});
 }
 
 // What has come of an upload stays while its lease may go on with it.

@@ -41,6 +41,11 @@ class CheckpointKeeper {
   // Runs a task that blocks on the disk.
   void Run(std::function<void()> task) { pool_.Post(std::move(task)); }
 
+  // Has files that nobody needs any more removed. Does not block.
+  void Remove(const std::vector<std::string>& checkpoint_ids);
+  // Has the engine forget one whose file is gone.
+  void Lose(const std::string& checkpoint_id);
+
   // A transfer that waits for its turn or has it. One whose peer does nothing for a minute is
   // cancelled, since others wait.
   class Transfer {

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/crypto.h"
 #include "server/core/checkpoint_id.h"
 #include "server/service/grpc_status.h"
 
 namespace halving {
 namespace {
 
-constexpr size_t kSha256Bytes = 32;
 constexpr int kMaxIds = 1000;
 
 }  // namespace

@@ -109,10 +109,7 @@ void DownloadReactor::Begin() {
   const absl::Status opened =
       context_->IsCancelled() ? absl::CancelledError("the caller went away") : Open();
   if (!opened.ok()) {
-    if (absl::IsNotFound(opened)) {
-      keeper_->engine()->Post(LoseCheckpoint{.checkpoint_id = checkpoint_.id},
-                              [](const absl::StatusOr<Engine::Reply>&, const Engine::View&) {});
-    }
+    if (absl::IsNotFound(opened)) keeper_->Lose(checkpoint_.id);
     return Finish(ToGrpc(opened));
   }
   MutexLock lock(&mu_);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/crypto.h"
 #include "common/status.h"
 #include "server/service/grpc_status.h"
 
@@ -11,7 +12,6 @@ namespace {
 
 constexpr size_t kMaxChunkBytes = 1 << 20;
 constexpr size_t kChunksAhead = 2;
-constexpr size_t kSha256Bytes = 32;
 
 }  // namespace
 
@@ -158,9 +158,7 @@ void UploadReactor::Record() {
                               response_->set_checkpoint_id(reply->answer.checkpoint_id);
                             } else if (!absl::IsUnavailable(reply.status())) {
                               // Its lease ended meanwhile: nobody will ever name it.
-                              keeper_->store()->Doom({upload_.checkpoint_id});
-                              CheckpointKeeper* const keeper = keeper_;
-                              keeper->Run([keeper] { keeper->store()->RemoveDoomed(); });
+                              keeper_->Remove({upload_.checkpoint_id});
                             }
                             End(reply.status());
                           });

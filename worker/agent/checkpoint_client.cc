@@ -47,12 +47,6 @@ class CallGuard {
   std::thread thread_;
 };
 
-void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
-  context->set_deadline(
-      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                   gpr_time_from_millis(absl::ToInt64Milliseconds(timeout), GPR_TIMESPAN)));
-}
-
 // Whether the same call may have another answer later, without anybody doing anything.
 bool IsPassing(const absl::Status& status) {
   switch (status.code()) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 
 namespace halving {
 
@@ -32,6 +33,12 @@ inline std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   // A proxy for the web, named by the environment, does not lead to a server next door.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+inline void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
+  context->set_deadline(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                   gpr_time_from_millis(absl::ToInt64Milliseconds(timeout), GPR_TIMESPAN)));
 }
 
 inline absl::Status FromGrpc(const grpc::Status& status) {

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "common/argv.h"
 #include "common/clock.h"
 #include "common/unique_fd.h"
 #include "worker/agent/text.h"
@@ -28,10 +29,7 @@ constexpr size_t kReadBytes = 65536;
 constexpr absl::Duration kKillTime = absl::Seconds(1);
 
 absl::StatusOr<pid_t> Spawn(std::vector<std::string>& arguments, int out) {
-  std::vector<char*> argv;
-  argv.reserve(arguments.size() + 1);
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
+  std::vector<char*> argv = Argv(arguments);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);

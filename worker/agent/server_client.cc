@@ -33,9 +33,7 @@ bool AwaitDone(const WakeEvent& done, const Patience& patience) {
 template <typename Response, typename Start>
 absl::StatusOr<Response> CallOnce(absl::Duration timeout, const Patience& patience, Start start) {
   grpc::ClientContext context;
-  context.set_deadline(
-      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                   gpr_time_from_millis(absl::ToInt64Milliseconds(timeout), GPR_TIMESPAN)));
+  SetTimeout(&context, timeout);
   Response response;
   grpc::Status status;
   WakeEvent done;

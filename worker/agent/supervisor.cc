@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "common/argv.h"
 #include "common/check.h"
 #include "common/clock.h"
 #include "spdlog/spdlog.h"
@@ -40,10 +41,7 @@ UniqueFd AboveSupervisorFd(int fd) {
 
 // The process id, or the negative error.
 int Spawn(std::vector<std::string> arguments, const sigset_t& mask, int lifeline) {
-  std::vector<char*> argv;
-  argv.reserve(arguments.size() + 1);
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
+  std::vector<char*> argv = Argv(arguments);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, lifeline, kSupervisorFd);

@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/argv.h"
 #include "common/check.h"
 #include "common/clock.h"
 #include "spdlog/spdlog.h"
@@ -88,14 +89,6 @@ std::vector<std::string> Environment(const std::vector<std::string>& changes) {
   return environment;
 }
 
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  pointers.reserve(strings.size() + 1);
-  for (std::string& string : strings) pointers.push_back(string.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 // Starts the guard, leader of a new group, with `childs_ends` as descriptors 0 to 3.
 absl::StatusOr<pid_t> SpawnGuard(const TrainerProcess::Options& options,
                                  absl::Span<const int> childs_ends) {
@@ -112,7 +105,7 @@ absl::StatusOr<pid_t> SpawnGuard(const TrainerProcess::Options& options,
   std::vector<std::string> environment = Environment(options.environment);
   pid_t pid = 0;
   const int error = posix_spawn(&pid, options.guard.c_str(), &actions, &attributes,
-                                Pointers(arguments).data(), Pointers(environment).data());
+                                Argv(arguments).data(), Argv(environment).data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return SystemError(absl::StrCat("cannot start ", options.guard), error);
