@@ -44,6 +44,12 @@ class Files : public SchedulerFixture {
   void FinishFirstRung() {
     for (const Assignment& a : TakeMany(8)) Finish(a, static_cast<double>(a.lease.trial));
   }
+  // Trial 1 has come to the third rung, 4 to 8 epochs, and is held by w1.
+  Assignment AtTheThirdRung() {
+    FinishFirstRung();
+    for (const Assignment& a : TakeMany(4)) Finish(a, static_cast<double>(a.lease.trial));
+    return Take("w1");
+  }
   // "<trial>@<epoch>" of each that is kept.
   std::vector<std::string> Kept() const {
     std::vector<std::string> kept;
@@ -112,9 +118,7 @@ TEST(StoredCheckpoints, AnUploadAgainGetsTheSameIdAndChangesNothing) {
 
 TEST(StoredCheckpoints, AnOlderOneThanWhatHasComeIsRefused) {
   Files f(SmallSpec({.max_evaluations = 30}));
-  f.FinishFirstRung();
-  for (const Assignment& a : f.TakeMany(4)) f.Finish(a, static_cast<double>(a.lease.trial));
-  const Assignment a = f.Take("w1");  // 4 to 8.
+  const Assignment a = f.AtTheThirdRung();
   const std::string at6 = f.Upload(a, 6);
   EXPECT_THAT(f.TryUpload(a, 5), StatusIs(absl::StatusCode::kFailedPrecondition,
                                           HasSubstr("has a checkpoint of epoch 6 already")));
@@ -163,9 +167,7 @@ TEST(StoredCheckpoints, AnEndedStudyTakesNone) {
 
 TEST(StoredCheckpoints, SupersededOnesGoAtOnce) {
   Files f(SmallSpec({.max_evaluations = 30}));
-  f.FinishFirstRung();
-  for (const Assignment& a : f.TakeMany(4)) f.Finish(a, static_cast<double>(a.lease.trial));
-  const Assignment a = f.Take("w1");  // Trial 1, 4 to 8.
+  const Assignment a = f.AtTheThirdRung();
   ASSERT_EQ(a.lease.trial, 1);
   ASSERT_THAT(f.Kept(), UnorderedElementsAre("1@4", "2@4", "3@4"));
   for (const int64_t epoch : {5, 6}) {
@@ -188,9 +190,7 @@ TEST(StoredCheckpoints, AnUnnamedOneGoesWithAResultThatNamesAnother) {
 
 TEST(StoredCheckpoints, AReportOfOneThatWasReplacedMeanwhileCounts) {
   Files f(SmallSpec({.max_evaluations = 30}));
-  f.FinishFirstRung();
-  for (const Assignment& a : f.TakeMany(4)) f.Finish(a, static_cast<double>(a.lease.trial));
-  const Assignment a = f.Take("w1");
+  const Assignment a = f.AtTheThirdRung();
   const std::string at5 = f.Upload(a, 5);
   f.Progressed(a, {.checkpoint_id = f.Upload(a, 6), .checkpoint_epoch = 6});
   f.Progressed(a, {.points = {{5, 0.5}}, .checkpoint_id = at5, .checkpoint_epoch = 5});
@@ -200,9 +200,7 @@ TEST(StoredCheckpoints, AReportOfOneThatWasReplacedMeanwhileCounts) {
 
 TEST(StoredCheckpoints, AReportOfOneThatWasDroppedUnnamedMakesItNoResumePoint) {
   Files f(SmallSpec({.max_evaluations = 30}));
-  f.FinishFirstRung();
-  for (const Assignment& a : f.TakeMany(4)) f.Finish(a, static_cast<double>(a.lease.trial));
-  const Assignment a = f.Take("w1");
+  const Assignment a = f.AtTheThirdRung();
   const std::string at5 = f.Upload(a, 5);
   f.Upload(a, 6);
   f.Upload(a, 7);  // The oldest of three unnamed ones goes.

@@ -18,12 +18,7 @@ class BackupTest(harness.EndToEndTest):
 
     def test_a_backup_of_a_running_study_is_restored_and_the_study_ends_with_the_same_counts(self):
         server = self.start_server()
-        gate = self.dir / "gate"
-        gate.touch()
-        self.create(study("lenet", objective_options={"gate": str(gate)}))
-        self.start_worker("w1")
-        harness.wait_for("results", lambda: int(self.status("lenet")["evaluations"]) >= 5)
-        gate.unlink()
+        gate = self.hold_after_results("lenet", 5)
         harness.wait_for("a trial runs", lambda: int(self.status("lenet")["running_total"]) == 1)
         backup = self.dir / "backup.db"
         self.assertIn("backup.db", self.halving("backup", backup))

@@ -146,12 +146,7 @@ class CheckpointTest(harness.EndToEndTest):
 
     def test_a_server_that_died_keeps_what_is_needed_and_sweeps_the_rest(self):
         server = self.start_server()
-        gate = self.dir / "gate"
-        gate.touch()
-        self.create(study("lenet", objective_options={"gate": str(gate)}))
-        self.start_worker("w1")
-        harness.wait_for("results", lambda: int(self.status("lenet")["evaluations"]) >= 5)
-        gate.unlink()
+        gate = self.hold_after_results("lenet", 5)
         server.kill()
         server.wait()
         orphan = self.dir / "data" / "checkpoints" / ("1.1.1.1." + "0" * 32)
@@ -165,12 +160,7 @@ class CheckpointTest(harness.EndToEndTest):
 
     def test_a_backup_restored_without_the_checkpoints_goes_on_from_scratch(self):
         self.start_server()
-        gate = self.dir / "gate"
-        gate.touch()
-        self.create(study("lenet", objective_options={"gate": str(gate)}))
-        self.start_worker("w1")
-        harness.wait_for("results", lambda: int(self.status("lenet")["evaluations"]) >= 5)
-        gate.unlink()
+        gate = self.hold_after_results("lenet", 5)
         self.halving("backup", self.dir / "backup.db")
         self.processes[0].kill()
         self.processes[0].wait()

@@ -133,6 +133,16 @@ class EndToEndTest(unittest.TestCase):
         path.write_text(json.dumps(request))
         return self.halving("create", path)
 
+    def hold_after_results(self, name, results):
+        """A study, worked on by w1, is held once it has so many; the file that lets it go on."""
+        gate = self.dir / "gate"
+        gate.touch()
+        self.create(study(name, objective_options={"gate": str(gate)}))
+        self.start_worker("w1")
+        wait_for("results", lambda: int(self.status(name)["evaluations"]) >= results)
+        gate.unlink()
+        return gate
+
     def status(self, name):
         return json.loads(self.halving("status", name, "--json"))
 

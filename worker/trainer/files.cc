@@ -12,6 +12,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "common/file_io.h"
 #include "common/status.h"
 
 namespace halving {
@@ -29,42 +30,19 @@ absl::Status TooLarge(const std::string& path, size_t max_bytes) {
       absl::StrCat(path, " holds more than ", max_bytes, " bytes, the most that is read"));
 }
 
-absl::Status WriteError(absl::string_view what, const std::string& path) {
-  return absl::UnavailableError(absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(errno),
-                                             "; the checkpoint could not be kept"));
-}
-
-absl::Status WriteAll(int fd, const std::string& path, absl::string_view content) {
-  while (!content.empty()) {
-    const ssize_t written = write(fd, content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return WriteError("write", path);
-    content.remove_prefix(static_cast<size_t>(written));
-  }
-  if (fsync(fd) != 0) return WriteError("sync", path);
-  return absl::OkStatus();
+absl::Status NotKept(const absl::Status& why) {
+  if (why.ok()) return why;
+  return absl::UnavailableError(absl::StrCat(why.message(), "; the checkpoint could not be kept"));
 }
 
 absl::Status WriteNewFile(const std::string& path, absl::string_view content) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return WriteError("create", path);
-  absl::Status written = WriteAll(fd, path, content);
+  if (fd < 0) return FileError(errno, "create", path);
+  absl::Status written = WriteAt(fd, content, 0, path);
+  if (written.ok() && fsync(fd) != 0) written = FileError(errno, "sync", path);
   // A network file system may tell only here that the disk is full.
-  if (close(fd) != 0 && written.ok()) return WriteError("close", path);
+  if (close(fd) != 0 && written.ok()) return FileError(errno, "close", path);
   return written;
-}
-
-// Makes a rename in the folder of `path` durable.
-absl::Status SyncFolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string folder =
-      slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return WriteError("open", folder);
-  const absl::Cleanup closer = [fd] { close(fd); };
-  // Some network file systems cannot sync a folder, and need not.
-  if (fsync(fd) != 0 && errno != EINVAL) return WriteError("sync", folder);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -131,13 +109,11 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
   const std::string temporary = absl::StrCat(path, ".tmp-", getpid());
   absl::Status status = WriteNewFile(temporary, content);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
-    status = WriteError("rename to", path);
+    status = FileError(errno, "rename to", path);
   }
-  if (!status.ok()) {
-    unlink(temporary.c_str());
-    return status;
-  }
-  return SyncFolderOf(path);
+  if (status.ok()) return NotKept(SyncFolderOf(path));
+  unlink(temporary.c_str());
+  return NotKept(status);
 }
 
 }  // namespace halving
