@@ -33,9 +33,9 @@ import sys
 import tempfile
 import time
 
+from programs import POLL_S, Server, check_built
+
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
-POLL_S = 0.05
-START_DEADLINE_S = 30
 LEAVE_DEADLINE_S = 60
 ONLY_RUNG_ENDS = "24h"
 STUDY = "preempted"
@@ -136,39 +136,6 @@ class Worker:
         return ANNOUNCED_EPOCH.findall(self._log.read_text(errors="replace"))
 
 
-class Server:
-    """halving-server on a free port, with its data in the folder."""
-
-    def __init__(self, args, folder):
-        self._bin = args.bin
-        log = folder / "server.log"
-        with open(log, "ab") as out:
-            self._process = subprocess.Popen(
-                [str(args.bin / "halving-server"), "--listen", "127.0.0.1:0", "--data-dir",
-                 str(folder / "data")], stdout=out, stderr=out, start_new_session=True)
-        deadline = time.monotonic() + START_DEADLINE_S
-        while True:
-            found = re.search(r"listening on ([^,]+),", log.read_text())
-            if found is not None:
-                self.address = found.group(1)
-                return
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.close()
-                sys.exit(f"halving-server does not listen; its log:\n{log.read_text()}")
-            time.sleep(POLL_S)
-
-    def halving(self, *args):
-        command = [str(self._bin / "halving"), "--server", self.address, *map(str, args)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0:
-            sys.exit(f"halving {args[0]} failed: {done.stdout}{done.stderr}")
-        return done.stdout
-
-    def close(self):
-        self._process.kill()
-        self._process.wait()
-
-
 def preempt_for_a_while(args, workers):
     end = time.monotonic() + args.minutes * 60
     while time.monotonic() < end:
@@ -180,7 +147,7 @@ def preempt_for_a_while(args, workers):
 def run(args, folder, interval, checkpoints):
     """One study from its beginning to the end of the time."""
     folder.mkdir()
-    server = Server(args, folder)
+    server = Server(args.bin, folder)
     workers = []
     try:
         (folder / "study.json").write_text(json.dumps(study_request(args)))
@@ -240,9 +207,7 @@ def parse_args():
         parser.error(f"--workers is {args.workers}; need 1 or more")
     needed = ["halving", "halving-server", "halving-worker"]
     needed += ["halving-trainer"] if args.trainer == "lenet" else []
-    for program in needed:
-        if not (args.bin / program).exists():
-            parser.error(f"{args.bin / program} is not there: build it, or say --bin")
+    check_built(parser, args.bin, *needed)
     return args
 
 
