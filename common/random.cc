@@ -30,6 +30,22 @@ uint64_t BoundedBits(uint64_t bits, uint64_t bound) {
   return static_cast<uint64_t>((static_cast<Wide>(bits) * bound) >> 64);
 }
 
+uint64_t ShuffledIndex(uint64_t index, uint64_t size, uint64_t key) {
+  HV_CHECK(index < size) << index << " of " << size;
+  // A Feistel network shuffles the smallest square power of two that holds them all; what falls
+  // outside is shuffled on until it falls inside (Black and Rogaway 2002).
+  int half = 1;
+  while (half < 32 && (size - 1) >> (2 * half) != 0) ++half;
+  const uint64_t mask = (uint64_t{1} << half) - 1;
+  do {
+    for (uint64_t round = 0; round < 4; ++round) {
+      const uint64_t low = index & mask;
+      index = low << half | ((index >> half) ^ (MixBits(key, round, low) & mask));
+    }
+  } while (index >= size);
+  return index;
+}
+
 std::string SecureRandomBytes(size_t size) {
   std::string bytes(size, '\0');
   // getentropy gives at most 256 bytes a call.

@@ -18,6 +18,10 @@ double UnitInterval(uint64_t bits);
 // Uniform in [0, bound), from `bits`; bound >= 1. The bias is below bound / 2^64.
 uint64_t BoundedBits(uint64_t bits, uint64_t bound);
 
+// Where `index` goes when [0, size) is shuffled by `key`: every place is taken exactly once.
+// index < size. Takes constant time and no memory.
+uint64_t ShuffledIndex(uint64_t index, uint64_t size, uint64_t key);
+
 // `size` bytes that nobody can guess, from the operating system. Ends the process if it has none.
 std::string SecureRandomBytes(size_t size);
 

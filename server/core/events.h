@@ -39,7 +39,7 @@ struct Digest {
 
 // Which set of rungs a trial competes in.
 struct GroupKey {
-  int32_t bracket = 0;  // Hyperband's.
+  int32_t bracket = 0;  // The rung that it begins at; above 0 only in Hyperband's.
   int64_t round = 0;    // Of a policy with rungs per round; 0 where rounds share them.
   friend auto operator<=>(const GroupKey&, const GroupKey&) = default;
 };
@@ -228,6 +228,14 @@ struct RungClosed {
   friend bool operator==(const RungClosed&, const RungClosed&) = default;
 };
 
+// A trial goes on to the next rung, by itself.
+struct TrialPromoted {
+  StudyUid study = 0;
+  TrialId trial = 0;
+  bool drained = false;  // Its rung owed it to nobody but the end of the study.
+  friend bool operator==(const TrialPromoted&, const TrialPromoted&) = default;
+};
+
 // ---- what stays in memory: no promise that was given depends on it
 
 struct WorkerSeen {
@@ -257,7 +265,7 @@ using Event = std::variant<StudyCreated, StudyPaused, StudyResumed, StudyEnded, 
                            StudyDeleted, RunningTimeCounted, WorkerStarted, TrialSampled,
                            TrialLeased, AttemptFailed, AttemptReturned, LateReasonRecorded,
                            TrialProgressed, TrialReported, CheckpointStored, CheckpointLost,
-                           RungClosed, WorkerSeen, LeaseRenewed, TimePassed>;
+                           RungClosed, TrialPromoted, WorkerSeen, LeaseRenewed, TimePassed>;
 
 // Whether the journal keeps it.
 inline bool IsDurable(const Event& event) {

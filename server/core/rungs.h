@@ -8,6 +8,7 @@
 #include "absl/container/btree_map.h"
 #include "server/core/error_summary.h"
 #include "server/core/events.h"
+#include "server/core/standings.h"
 
 namespace halving {
 
@@ -16,6 +17,7 @@ struct Level {
   int64_t queued = 0;
   int64_t running = 0;
   std::vector<TrialId> outcomes;  // Reported or failed for good, since it last closed.
+  Standings standings;            // Under policies whose levels never close.
   int64_t reported = 0;           // Ever; diverged ones included.
   int64_t failed = 0;             // Ever, for good.
   int64_t promoted = 0;           // Ever.

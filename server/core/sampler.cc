@@ -1,57 +1,70 @@
 #include "server/core/sampler.h"
 
-#include <algorithm>
-#include <cmath>
+#include <cstring>
 
 #include "common/random.h"
+#include "server/core/unit_cube.h"
 
 namespace halving {
 namespace {
 
-// Keeps the streams for configs and for training seeds apart.
+// Keep apart the streams for configs, for training seeds, and for the order of a finite space.
 constexpr uint64_t kTrainingStream = 0x747261696e;
+constexpr uint64_t kOrderStream = 0x6f72646572;
 
-double Sample(const FloatRange& range, uint64_t bits) {
-  const double u = UnitInterval(bits);
-  const double value =
-      range.log ? std::exp(std::log(range.min) + u * (std::log(range.max) - std::log(range.min)))
-                : range.min + u * (range.max - range.min);
-  return std::clamp(value, range.min, range.max);  // exp(log(x)) may miss x by a bit.
-}
+// A searcher that learns proposes in a millisecond; it gets few chances to be original.
+constexpr uint64_t kSearcherDraws = 3;
+constexpr uint64_t kRandomDraws = 32;
 
-double Sample(const IntRange& range, uint64_t bits) {
-  const int64_t last = (range.max - range.min) / range.step;
-  if (!range.log) {
-    const uint64_t at = BoundedBits(bits, static_cast<uint64_t>(last) + 1);
-    return static_cast<double>(range.min + static_cast<int64_t>(at) * range.step);
+uint64_t Fingerprint(const Config& config) {
+  uint64_t bits = config.size();
+  for (double value : config) {
+    value += 0.0;  // -0 is 0.
+    uint64_t one = 0;
+    std::memcpy(&one, &value, sizeof(one));
+    bits = MixBits(bits, one);
   }
-  // Half a unit beyond both ends, so that they are as likely as their neighbours on the log scale.
-  const double low = std::log(static_cast<double>(range.min) - 0.5);
-  const double high = std::log(static_cast<double>(range.max) + 0.5);
-  const double value = std::exp(low + UnitInterval(bits) * (high - low));
-  const double steps =
-      std::nearbyint((value - static_cast<double>(range.min)) / static_cast<double>(range.step));
-  const auto at = std::clamp<int64_t>(static_cast<int64_t>(steps), 0, last);
-  return static_cast<double>(range.min + at * range.step);
+  return bits;
 }
-
-double Sample(const Choice& choice, uint64_t bits) {
-  return static_cast<double>(BoundedBits(bits, choice.values.size()));
-}
-
-double Sample(const std::monostate&, uint64_t) { return 0; }  // No space has one.
 
 }  // namespace
 
-Config SampleRandom(const SearchSpace& space, uint64_t seed, int64_t index) {
-  Config config;
-  config.reserve(space.parameters().size());
-  for (size_t i = 0; i < space.parameters().size(); ++i) {
-    const uint64_t bits = MixBits(seed, static_cast<uint64_t>(index), i);
-    config.push_back(std::visit([bits](const auto& domain) { return Sample(domain, bits); },
-                                space.parameters()[i].domain));
+Sampler::Sampler(const StudySpec& spec, const SearchSpace* space, int rungs)
+    : space_(space),
+      seed_(spec.seed),
+      configs_(CountConfigs(*space)),
+      random_(space->parameters().size()),
+      searcher_(Searcher::Create(spec, space, rungs)) {}
+
+Config Sampler::Next(int64_t trial) const {
+  Config first = ConfigAt(*space_, searcher_->Propose(Draws(seed_, trial, 0)));
+  if (!WasHandedOut(first) || Exhausted()) return first;
+  for (uint64_t attempt = 1; attempt < kSearcherDraws; ++attempt) {
+    Config config = ConfigAt(*space_, searcher_->Propose(Draws(seed_, trial, attempt)));
+    if (!WasHandedOut(config)) return config;
   }
-  return config;
+  for (uint64_t attempt = 0; attempt < kRandomDraws; ++attempt) {
+    Config config =
+        ConfigAt(*space_, random_.Propose(Draws(seed_, trial, kSearcherDraws + attempt)));
+    if (!WasHandedOut(config)) return config;
+  }
+  return configs_ > 0 ? AtCursor() : first;
+}
+
+void Sampler::Record(int64_t trial, const Config& config) {
+  searcher_->Begin(trial, config);
+  handed_out_.insert(Fingerprint(config));
+  while (cursor_ < configs_ && WasHandedOut(AtCursor())) ++cursor_;
+}
+
+bool Sampler::WasHandedOut(const Config& config) const {
+  return handed_out_.contains(Fingerprint(config));
+}
+
+Config Sampler::AtCursor() const {
+  return ConfigNumber(*space_, static_cast<int64_t>(ShuffledIndex(static_cast<uint64_t>(cursor_),
+                                                                  static_cast<uint64_t>(configs_),
+                                                                  seed_ ^ kOrderStream)));
 }
 
 int32_t TrainingSeed(uint64_t study_seed, int64_t trial_id) {

@@ -125,6 +125,7 @@ class Scheduler {
   AttemptFailed Lose(LeaseTable::Key key, FailureCause cause, std::string reason,
                      absl::Time now) const;
   absl::StatusOr<const Study*> NamedStudy(const std::string& name) const;
+  absl::Status AddWarmStart(StudySpec* spec) const;
 
   // Carries out all that is due, whoever asks.
   void Settle(absl::Time now, std::vector<Event>* events);

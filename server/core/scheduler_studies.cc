@@ -1,10 +1,19 @@
 // What the commands of people decide.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
 #include "server/core/scheduler.h"
 #include "server/core/state_names.h"
 
 namespace halving {
+namespace {
+
+bool StartsWith(const std::vector<NamedConfig>& all, const std::vector<NamedConfig>& first) {
+  return first.size() <= all.size() && std::equal(first.begin(), first.end(), all.begin());
+}
+
+}  // namespace
 
 absl::StatusOr<const Study*> Scheduler::NamedStudy(const std::string& name) const {
   const Study* study = FindStudy(name);
@@ -32,16 +41,48 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& comma
                        " studies, the most that this server keeps; delete some that have ended"));
     }
     if (spec.seed == 0) spec.seed = command.fallback_seed;
+    HV_RETURN_IF_ERROR(AddWarmStart(&spec));
     const StudyUid uid = last_uid_ + 1;
     return Once(uid, StudyCreated{.study = uid, .spec = std::move(spec), .time = now});
   }
   if (spec.seed == 0) spec.seed = existing->spec().seed;
   // An extension does not make the request that created the study another one.
   if (spec.limits == existing->first_limits()) spec.limits = existing->spec().limits;
+  // What the other study's best were then.
+  if (spec.warm_start == existing->spec().warm_start && !spec.warm_start.study.empty() &&
+      StartsWith(existing->spec().initial_configs, spec.initial_configs)) {
+    spec.initial_configs = existing->spec().initial_configs;
+  }
   if (spec == existing->spec()) return Decision{.answer = {.study = existing->uid()}};
   return absl::AlreadyExistsError(absl::StrCat(
       "a study \"", spec.name, "\" with another spec exists and is ", StateName(existing->state()),
       "; choose another name, or delete that one first"));
+}
+
+// Those of the other study's best that lie in this study's space.
+absl::Status Scheduler::AddWarmStart(StudySpec* spec) const {
+  if (spec->warm_start.study.empty()) return absl::OkStatus();
+  const absl::StatusOr<const Study*> other = NamedStudy(spec->warm_start.study);
+  if (!other.ok()) {
+    return absl::NotFoundError(absl::StrCat("warm_start.study: ", other.status().message()));
+  }
+  HV_ASSIGN_OR_RETURN(const SearchSpace space, SearchSpace::Create(spec->parameters));
+  absl::Status refused;  // Why the first of them that does not fit does not.
+  int32_t added = 0;
+  for (const TrialId id : (*other)->BestTrials(static_cast<size_t>(spec->warm_start.trials))) {
+    NamedConfig config = (*other)->space().Decode((*other)->FindTrial(id)->config);
+    const absl::Status fits = space.Encode(config, absl::StrCat("trial ", id)).status();
+    refused.Update(fits);
+    if (!fits.ok()) continue;
+    spec->initial_configs.push_back(std::move(config));
+    ++added;
+  }
+  if (added > 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "warm_start.study \"", spec->warm_start.study, "\" has ",
+      refused.ok() ? std::string("no result yet; wait for one, or leave warm_start out")
+                   : absl::StrCat("no config among its best that fits this study's parameters: ",
+                                  refused.message())));
 }
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const PauseStudy& command,
@@ -90,6 +131,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ExtendStudy& comma
                      study->end_reason(), "); only a COMPLETED one can be reopened"));
   }
   HV_ASSIGN_OR_RETURN(const Limits limits, ExtendLimits(study->spec().limits, command.limits));
+  HV_RETURN_IF_ERROR(CheckRounds(study->spec().policy, limits));
   if (limits == study->spec().limits) return Decision{.answer = {.study = study->uid()}};
   return Once(study->uid(), StudyExtended{.study = study->uid(), .limits = limits, .time = now});
 }

@@ -140,7 +140,7 @@ std::optional<Event> Scheduler::NextHandOut(const Ask& ask, absl::Time now) cons
     if (!Serves(ask, study)) continue;
     const std::optional<TrialId> next = study.NextQueued();
     if (!next.has_value()) {
-      if (study.CanSample()) return study.NextSample();
+      if (std::optional<Event> fresh = study.NextToQueue(); fresh.has_value()) return fresh;
       continue;
     }
     const Trial& trial = *study.FindTrial(*next);

@@ -90,6 +90,31 @@ std::string Allowed(const Parameter& parameter) {
   return text;
 }
 
+// As a person would say them, for messages.
+std::string ConditionsOf(const Parameter& parameter) {
+  std::string text;
+  for (const Condition& condition : parameter.when) {
+    absl::StrAppend(&text, text.empty() ? "" : " and ", condition.parameter, " is");
+    for (size_t i = 0; i < condition.values.size(); ++i) {
+      absl::StrAppend(&text, i == 0 ? " " : " or ", DebugString(condition.values[i]));
+    }
+  }
+  return text;
+}
+
+// So that specs which mean the same are equal. The values must be valid ones.
+void SortConditions(std::vector<Condition>* when) {
+  for (Condition& condition : *when) {
+    std::sort(condition.values.begin(), condition.values.end());
+  }
+  std::sort(when->begin(), when->end(),
+            [](const Condition& a, const Condition& b) { return a.parameter < b.parameter; });
+}
+
+std::string WhereOf(size_t i, const Parameter& parameter) {
+  return absl::StrCat("parameters[", i, "] (", parameter.name, ")");
+}
+
 std::optional<double> EncodeValue(const Parameter& parameter, const ParameterValue& value) {
   if (const auto* choice = std::get_if<Choice>(&parameter.domain)) {
     const auto at = std::find(choice->values.begin(), choice->values.end(), value);
@@ -117,6 +142,7 @@ absl::StatusOr<SearchSpace> SearchSpace::Create(std::vector<Parameter> parameter
   if (parameters.empty()) {
     return Invalid("parameters is empty; a study needs at least one parameter to search");
   }
+  SearchSpace space;
   for (size_t i = 0; i < parameters.size(); ++i) {
     Parameter& parameter = parameters[i];
     if (parameter.name.empty() || parameter.name.size() > kMaxNameBytes) {
@@ -131,13 +157,59 @@ absl::StatusOr<SearchSpace> SearchSpace::Create(std::vector<Parameter> parameter
     }
     auto* range = std::get_if<IntRange>(&parameter.domain);
     if (range != nullptr && range->step == 0) range->step = 1;
-    const std::string where = absl::StrCat("parameters[", i, "] (", parameter.name, ")");
+    const std::string where = WhereOf(i, parameter);
     HV_RETURN_IF_ERROR(std::visit([&](const auto& domain) { return CheckDomain(where, domain); },
                                   parameter.domain));
+    space.parameters_.push_back(parameter);
+    HV_ASSIGN_OR_RETURN(std::vector<Gate> gates, space.GatesOf(i));
+    space.gates_.push_back(std::move(gates));
+    SortConditions(&space.parameters_[i].when);
   }
-  SearchSpace space;
-  space.parameters_ = std::move(parameters);
   return space;
+}
+
+absl::StatusOr<std::vector<SearchSpace::Gate>> SearchSpace::GatesOf(size_t i) const {
+  std::vector<Gate> gates;
+  for (const Condition& condition : parameters_[i].when) {
+    const std::string where =
+        absl::StrCat(WhereOf(i, parameters_[i]), ".when.", condition.parameter);
+    const auto named = [&](const Parameter& p) { return p.name == condition.parameter; };
+    const auto end = parameters_.begin() + static_cast<ptrdiff_t>(i);
+    const auto other = std::find_if(parameters_.begin(), end, named);
+    if (other == end) {
+      return Invalid(where, " names no parameter that stands before it; put that one first");
+    }
+    if (std::holds_alternative<FloatRange>(other->domain)) {
+      return Invalid(where, " names a float; only a choice or an int can be a condition");
+    }
+    if (condition.values.empty()) {
+      return Invalid(where,
+                     " has no values, so the parameter would never exist; give at least one");
+    }
+    Gate gate = {.parameter = static_cast<size_t>(other - parameters_.begin())};
+    for (const ParameterValue& value : condition.values) {
+      const std::optional<double> encoded = EncodeValue(*other, value);
+      if (!encoded.has_value()) {
+        return Invalid(where, " has ", DebugString(value), "; it must be ", Allowed(*other));
+      }
+      gate.values.push_back(*encoded);
+    }
+    gates.push_back(std::move(gate));
+  }
+  return gates;
+}
+
+bool SearchSpace::IsActive(const Config& config, size_t i) const {
+  return std::all_of(gates_[i].begin(), gates_[i].end(), [&](const Gate& gate) {
+    return std::find(gate.values.begin(), gate.values.end(), config[gate.parameter]) !=
+           gate.values.end();
+  });
+}
+
+void SearchSpace::Settle(Config* config) const {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!IsActive(*config, i)) (*config)[i] = kInactive;
+  }
 }
 
 absl::StatusOr<Config> SearchSpace::Encode(const NamedConfig& named,
@@ -149,9 +221,18 @@ absl::StatusOr<Config> SearchSpace::Encode(const NamedConfig& named,
     }
   }
   Config config;
-  for (const Parameter& parameter : parameters_) {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& parameter = parameters_[i];
     const auto at = std::find_if(named.begin(), named.end(),
                                  [&](const auto& entry) { return entry.first == parameter.name; });
+    if (!IsActive(config, i)) {
+      if (at != named.end()) {
+        return Invalid(where, " sets \"", parameter.name, "\", which exists only when ",
+                       ConditionsOf(parameter), "; leave it out");
+      }
+      config.push_back(kInactive);
+      continue;
+    }
     if (at == named.end()) {
       return Invalid(where, " lacks \"", parameter.name, "\"; it must be ", Allowed(parameter));
     }
@@ -169,6 +250,7 @@ NamedConfig SearchSpace::Decode(const Config& config) const {
   NamedConfig named;
   named.reserve(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (config[i] == kInactive) continue;
     const auto* choice = std::get_if<Choice>(&parameters_[i].domain);
     named.emplace_back(parameters_[i].name, choice == nullptr
                                                 ? ParameterValue(config[i])

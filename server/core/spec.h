@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/core/ladder.h"
+#include "server/core/limits.h"
 #include "server/core/search_space.h"
 
 namespace halving {
@@ -17,23 +18,21 @@ namespace halving {
 enum class PolicyKind {
   kHalving = 1,          // Rungs are shared by all rounds.
   kHalvingPerRound = 2,  // Each round has rungs of its own.
-  kAsha = 3,             // The rest is known to the contract, not served yet.
-  kDelayedAsha = 4,
-  kHyperband = 5,
+  kAsha = 3,             // Trials are promoted one by one, by their rank in a rung.
+  kDelayedAsha = 4,      // The same, but no more than 1/eta of a rung's outcomes.
+  kHyperband = 5,        // Each trial is drawn into one of several brackets of rungs.
 };
 
-enum class SearcherKind { kRandom = 1, kSobol = 2, kPerturb = 3, kTpe = 4 };
+enum class SearcherKind { kRandom = 1, kSobol = 2, kPerturb = 3, kTpe = 4, kGp = 5 };
 
-// 0 or unset: no such limit.
-struct Limits {
-  int64_t max_evaluations = 0;
-  int64_t max_rounds = 0;
-  int64_t max_total_epochs = 0;
-  absl::Duration max_wall_time;
-  std::optional<double> target_error;
-  friend bool operator==(const Limits&, const Limits&) = default;
+// Further initial configs: the best of another study, as they stood when this one was created.
+struct WarmStart {
+  std::string study;   // Empty: none.
+  int32_t trials = 0;  // At most so many. 0 means the default.
+  friend bool operator==(const WarmStart&, const WarmStart&) = default;
 };
 
+inline constexpr int32_t kDefaultWarmStartTrials = 5;
 inline constexpr int32_t kDefaultKeptCheckpoints = 3;
 
 struct StudySpec {
@@ -41,7 +40,8 @@ struct StudySpec {
   std::string objective;
   std::string objective_options_json = "{}";  // Canonical: keys sorted, no spaces.
   std::vector<Parameter> parameters;
-  std::vector<NamedConfig> initial_configs;
+  std::vector<NamedConfig> initial_configs;  // Those of the warm start at their end.
+  WarmStart warm_start;
   LadderOptions halving;
   PolicyKind policy = PolicyKind::kHalving;
   SearcherKind searcher = SearcherKind::kRandom;
@@ -54,24 +54,19 @@ struct StudySpec {
 };
 
 // Fills in the defaults and checks everything. INVALID_ARGUMENT names the field, the value seen and
-// what is allowed; UNIMPLEMENTED for a policy or searcher that is not served yet.
+// what is allowed.
 absl::StatusOr<StudySpec> Normalise(StudySpec spec);
 
-// What `extended` changes in `current`: each limit that is set replaces the old one.
-// INVALID_ARGUMENT when none is set, or one would be lowered (a target_error raised).
-absl::StatusOr<Limits> ExtendLimits(const Limits& current, const Limits& extended);
+// INVALID_ARGUMENT for max_rounds under a policy without rounds.
+absl::Status CheckRounds(PolicyKind policy, const Limits& limits);
 
-// One round of a study, and how many fit its limits.
-struct Plan {
-  RungLadder ladder;
-  int64_t evaluations_per_round = 0;
-  int64_t epochs_per_round = 0;               // Trials resume from checkpoints.
-  int64_t epochs_per_round_from_scratch = 0;  // No trial does.
-  int64_t rounds = 0;                         // The last one possibly cut. 0: unbounded.
+// One rung of a round.
+struct PlannedRung {
+  int bracket = 0;  // As in GroupKey.
+  int rung = 0;     // Of the ladder.
+  int64_t epochs = 0;
+  int64_t trials = 0;
 };
-
-// Same errors as Normalise().
-absl::StatusOr<Plan> MakePlan(const StudySpec& spec);
 
 }  // namespace halving
 

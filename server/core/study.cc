@@ -36,7 +36,8 @@ Study::Study(const StudyCreated& created, const Quotas& quotas)
       first_limits_(created.spec.limits),
       space_(SpaceOf(created.spec)),
       ladder_(LadderOf(created.spec)),
-      policy_(Policy::Create(created.spec.policy, ladder_)),
+      policy_(Policy::Create(created.spec, ladder_)),
+      sampler_(created.spec, &space_, ladder_.rungs()),
       create_time_(created.time),
       quotas_(quotas),
       running_since_(created.time),
@@ -74,6 +75,7 @@ void Study::Apply(const StudyExtended& event) {
   ++version_;
   spec_.limits = event.limits;
   target_hit_ = 0;
+  plateau_.Extend();
   if (!ended()) return;
   state_ = StudyState::kRunning;
   end_time_.reset();
@@ -93,9 +95,11 @@ void Study::Apply(const TrialSampled& event) {
   trial.id = event.trial;
   trial.round = event.round;
   trial.group = event.group;
+  trial.rung = event.group.bracket;
   trial.config = event.config;
   Enqueue(trial, ++back_);
   ranking_.insert(RankOf(trial));
+  sampler_.Record(trial.id, trial.config);
 }
 
 void Study::Apply(const TrialLeased& event) {
@@ -140,9 +144,10 @@ void Study::Apply(const AttemptFailed& event) {
   DropOffered(trial);
   trial.state = TrialState::kFailed;
   ++failed_trials_;
+  sampler_.Forget(trial.id);
   Level& level = LevelOf(trial);
   ++level.failed;
-  if (trial.rung < ladder_.top()) level.outcomes.push_back(trial.id);
+  if (trial.rung < ladder_.top() && !policy_->OneByOne()) level.outcomes.push_back(trial.id);
   rungs_.FoldIfDone(trial.group);
   ReleaseOver(trial, BestTrials());
 }
@@ -215,13 +220,22 @@ void Study::Apply(const TrialReported& event) {
   if (std::isfinite(event.error)) level.errors.Add(event.error);
   if (trial.rung == ladder_.top()) {
     trial.state = TrialState::kCompleted;
+    plateau_.Add(event.error, spec_.limits.no_improvement.delta);
     rungs_.FoldIfDone(trial.group);
   } else {
     resumes_ = !event.checkpoint_id.empty();
     trial.state = TrialState::kWaiting;
-    level.outcomes.push_back(trial.id);
+    if (!policy_->OneByOne()) {
+      level.outcomes.push_back(trial.id);
+    } else if (std::isfinite(event.error)) {
+      level.standings.Add({event.error, trial.id});
+    } else {
+      trial.state = TrialState::kEliminated;  // No level will close over it.
+    }
   }
+  sampler_.Learn(trial.id, trial.rung, event.error);
   ReleaseAfterResult(trial);
+  if (policy_->OneByOne()) ReleaseHopeless(trial.group, trial.rung);
 }
 
 void Study::Apply(const RungClosed& event) {
@@ -239,14 +253,26 @@ void Study::Apply(const RungClosed& event) {
   }
   // The best is put in front last.
   for (auto id = event.promoted.rbegin(); id != event.promoted.rend(); ++id) {
-    Trial& trial = MutableTrial(*id);
-    trial.rung = event.rung + 1;
-    trial.failures = 0;
-    trial.out_of_memory = false;
-    trial.charged = false;
-    EnqueueFront(trial);
+    Promote(MutableTrial(*id));
   }
   rungs_.FoldIfDone(event.group);
+}
+
+void Study::Apply(const TrialPromoted& event) {
+  ++version_;
+  Trial& trial = MutableTrial(event.trial);
+  Level& level = LevelOf(trial);
+  ++level.promoted;
+  level.standings.Promote({trial.results.back().error, trial.id});
+  Promote(trial);
+}
+
+void Study::Promote(Trial& trial) {
+  ++trial.rung;
+  trial.failures = 0;
+  trial.out_of_memory = false;
+  trial.charged = false;
+  EnqueueFront(trial);
 }
 
 void Study::Apply(const LeaseRenewed& event) {
@@ -362,7 +388,7 @@ TrialState Study::ShownState(const Trial& trial) const {
 }
 
 const Trial* Study::Best() const {
-  const std::vector<TrialId> first = FirstRanked(1);
+  const std::vector<TrialId> first = BestTrials(1);
   return first.empty() ? nullptr : FindTrial(first.front());
 }
 

@@ -18,9 +18,11 @@
 #include "server/core/commands.h"
 #include "server/core/events.h"
 #include "server/core/ladder.h"
+#include "server/core/plateau.h"
 #include "server/core/policy.h"
 #include "server/core/quotas.h"
 #include "server/core/rungs.h"
+#include "server/core/sampler.h"
 #include "server/core/search_space.h"
 #include "server/core/sliding_sum.h"
 #include "server/core/trial.h"
@@ -53,6 +55,7 @@ class Study {
   void Apply(const CheckpointStored& event);
   void Apply(const CheckpointLost& event);
   void Apply(const RungClosed& event);
+  void Apply(const TrialPromoted& event);
   void Apply(const LeaseRenewed& event);
   void CountLeaseTime(absl::Time now, absl::Duration since_last);
   // The server stood still for so long until `now`: that was no time RUNNING.
@@ -65,10 +68,9 @@ class Study {
   // ---- questions of the scheduler
   // The front of the queue, or the first one behind it that the limits still cover.
   std::optional<TrialId> NextQueued() const;
-  // Whether the limits cover a new trial and all promotions that may be earned with it.
-  bool CanSample() const;
-  // The next new trial, as it would be sampled now.
-  TrialSampled NextSample() const;
+  // With nothing queued that the limits cover: what to queue for a free worker, a promotion or a
+  // new trial. nullopt: nothing, now.
+  std::optional<Event> NextToQueue() const;
   // The points that are new, or newer than the one kept for their epoch, as far as the quota goes.
   std::vector<CurvePoint> NewPoints(const Trial& trial,
                                     const std::vector<CurvePoint>& points) const;
@@ -86,6 +88,7 @@ class Study {
   const SearchSpace& space() const { return space_; }
   const RungLadder& ladder() const { return ladder_; }
   const RungTable& rungs() const { return rungs_; }
+  const Sampler& sampler() const { return sampler_; }
   StudyState state() const { return state_; }
   bool ended() const { return state_ != StudyState::kRunning && state_ != StudyState::kPaused; }
   absl::Time create_time() const { return create_time_; }
@@ -117,8 +120,12 @@ class Study {
   absl::Duration LeaseTime(absl::Time now) const { return lease_time_.Sum(now); }
   // Towards the nearest limit, 0 to 1.
   double Progress(absl::Time now) const;
-  // The best trials by their newest finite result, as Best() has it: those whose checkpoints stay.
+  // Up to `count` trials by their newest finite result, as Best() has it, best first.
+  std::vector<TrialId> BestTrials(size_t count) const;
+  // Those whose checkpoints stay.
   std::vector<TrialId> BestTrials() const;
+  // How many outcomes close the level; 0 where levels never close.
+  int64_t SizeOf(int bracket, int rung) const { return policy_->SizeOf(bracket, rung); }
   // Changes whenever anything that people see does.
   uint64_t version() const { return version_; }
   // The ids of stored checkpoints that no trial can need any more, since this was last called.
@@ -160,8 +167,11 @@ class Study {
   // Drops all of a trial that is over, unless it is one of the best, BestTrials().
   void ReleaseOver(Trial& trial, const std::vector<TrialId>& best);
   void ReleaseAfterResult(Trial& trial);
-  // Up to `count` trials, best first, by finite results only.
-  std::vector<TrialId> FirstRanked(size_t count) const;
+  // Under a policy that promotes one by one: takes their checkpoints from trials of the level whose
+  // rank leaves little hope.
+  void ReleaseHopeless(GroupKey group, int rung);
+  // Puts it to the front of the queue for the next rung.
+  void Promote(Trial& trial);
   void AddQueuedCharge(const Trial& trial, int sign);
   static RankKey RankOf(const Trial& trial);
   // What handing the trial out at `rung` is charged, if it is for the first time.
@@ -174,6 +184,9 @@ class Study {
   std::vector<TrialId> Ranked(const std::vector<TrialId>& outcomes) const;
   std::optional<Event> DueEnd(absl::Time now) const;
   std::optional<Event> DueDrain() const;
+  // The first of them whose next rung the limits cover.
+  std::optional<TrialId> FirstCovered(const std::vector<TrialId>& trials) const;
+  TrialSampled NextSample() const;
   Event End(StudyState state, std::string reason, absl::Time now) const;
   absl::Status CheckOutcomes() const;
   absl::Status CheckCheckpoints() const;
@@ -185,6 +198,7 @@ class Study {
   const SearchSpace space_;
   const RungLadder ladder_;
   const std::unique_ptr<const Policy> policy_;
+  Sampler sampler_;
   const absl::Time create_time_;
   const Quotas quotas_;
 
@@ -209,6 +223,7 @@ class Study {
   int64_t epochs_trained_ = 0;
   int64_t epochs_lost_ = 0;
   int64_t failed_trials_ = 0;
+  Plateau plateau_;  // Of the trials at max_epochs, since the last extension.
   std::string last_failure_;
   bool resumes_ = true;  // Whether the newest result came with a checkpoint.
   SlidingSum lease_time_;

@@ -31,8 +31,9 @@ std::string FaultOf(const Trial& trial, int32_t max_attempts) {
     return "goes on after its last attempt failed";
   }
   for (size_t i = 0; i < trial.results.size(); ++i) {
-    if (trial.results[i].rung != static_cast<int>(i))
+    if (trial.results[i].rung != trial.group.bracket + static_cast<int>(i)) {
       return "has results that skip or repeat a rung";
+    }
   }
   for (size_t i = 1; i < trial.curve.size(); ++i) {
     if (trial.curve[i].epoch <= trial.curve[i - 1].epoch) return "has a curve that goes back";
@@ -47,10 +48,11 @@ std::string FaultOf(const Trial& trial, int32_t max_attempts) {
 
 void AppendLevels(const GroupKey& key, const std::vector<Level>& levels, std::string* text) {
   for (const Level& level : levels) {
-    absl::StrAppend(text, "\n group ", key.bracket, "/", key.round, " queued ", level.queued,
-                    " running ", level.running, " reported ", level.reported, " failed ",
-                    level.failed, " promoted ", level.promoted, " outcomes ",
-                    absl::StrJoin(level.outcomes, ","));
+    absl::StrAppend(
+        text, "\n group ", key.bracket, "/", key.round, " queued ", level.queued, " running ",
+        level.running, " reported ", level.reported, " failed ", level.failed, " promoted ",
+        level.promoted, " outcomes ", absl::StrJoin(level.outcomes, ","), " waiting ",
+        level.standings.waiting().size(), " hopeful ", level.standings.hopeful().size());
     if (level.errors.empty()) continue;
     absl::StrAppend(text, " errors ", level.errors.count(), " from ", level.errors.least(), " to ",
                     level.errors.most(), " median ", level.errors.Median());
@@ -132,7 +134,8 @@ absl::Status Study::CheckInvariants() const {
     queued += trial.state == TrialState::kQueued ? 1 : 0;
     failed += trial.state == TrialState::kFailed ? 1 : 0;
     results += static_cast<int64_t>(trial.results.size());
-    charged += trial.rung + (trial.charged ? 1 : 0);  // Each rung below was charged once.
+    // Each rung below was charged once.
+    charged += trial.rung - trial.group.bracket + (trial.charged ? 1 : 0);
   }
   if (running != static_cast<int64_t>(running_.size())) return Wrong(uid_, "running is miscounted");
   if (queued != this->queued()) return Wrong(uid_, "the queue is miscounted");
@@ -151,6 +154,12 @@ absl::Status Study::CheckOutcomes() const {
   std::set<TrialId> seen;
   for (const auto& [key, levels] : rungs_.groups()) {
     for (int k = 0; k < ladder_.rungs(); ++k) {
+      for (const auto& [error, id] : levels[k].standings.waiting()) {
+        const Trial& trial = trials_[id - 1];
+        if (trial.state != TrialState::kWaiting || trial.rung != k || !seen.insert(id).second) {
+          return Wrong(uid_, absl::StrCat("trial ", id, " does not wait at rung ", k));
+        }
+      }
       for (const TrialId id : levels[k].outcomes) {
         const Trial& trial = trials_[id - 1];
         const bool stands =
@@ -186,7 +195,8 @@ absl::Status Study::CheckRungCounts() const {
       if (count.queued != levels[k].queued || count.running != levels[k].running) {
         return Wrong(uid_, absl::StrCat("rung ", k, " is miscounted"));
       }
-      if (k < ladder_.top() && static_cast<int64_t>(levels[k].outcomes.size()) > ladder_.size(k)) {
+      if (k < ladder_.top() &&
+          static_cast<int64_t>(levels[k].outcomes.size()) > SizeOf(key.bracket, k)) {
         return Wrong(uid_, absl::StrCat("rung ", k, " is over-full"));
       }
     }
@@ -212,7 +222,7 @@ std::string Study::DebugString() const {
                   queued_charges_.evaluations, "/", queued_charges_.epochs, " results ",
                   evaluations_, " trained ", epochs_trained_, " lost ", epochs_lost_, " failed ",
                   failed_trials_, " (", last_failure_, ") target ", target_hit_, " resumes ",
-                  resumes_, "\n queue");
+                  resumes_, " plateau ", plateau_.best(), " since ", plateau_.since(), "\n queue");
   for (const auto& [position, id] : queue_) absl::StrAppend(&text, " ", id);
   for (const auto& [key, levels] : rungs_.groups()) AppendLevels(key, levels, &text);
   AppendLevels(GroupKey{}, rungs_.closed(), &text);

@@ -87,7 +87,7 @@ void Study::ForgetCheckpoint(Trial& trial, const std::string& id) {
 // After a report inside the rung has named one.
 void Study::DropSuperseded(Trial& trial) {
   const int64_t end = ladder_.epochs(trial.rung);
-  const int64_t begin = trial.rung == 0 ? 0 : ladder_.epochs(trial.rung - 1);
+  const int64_t begin = trial.rung == trial.group.bracket ? 0 : ladder_.epochs(trial.rung - 1);
   // The part of the rung that an epoch is in: of each part the newest counts.
   const auto part = [&](int64_t epoch) { return epoch <= begin ? 0 : epoch < end ? 1 : 2; };
   int64_t named = 0;  // The newest named inside the rung.
@@ -119,7 +119,7 @@ bool Study::IsLive(const Trial& trial) const {
                       trial.state == TrialState::kWaiting);
 }
 
-std::vector<TrialId> Study::FirstRanked(size_t count) const {
+std::vector<TrialId> Study::BestTrials(size_t count) const {
   std::vector<TrialId> best;
   // The first of each rung is its best; those that diverged come behind the finite ones.
   for (int k = ladder_.top(); k >= 0; --k) {
@@ -134,7 +134,7 @@ std::vector<TrialId> Study::FirstRanked(size_t count) const {
 }
 
 std::vector<TrialId> Study::BestTrials() const {
-  return FirstRanked(static_cast<size_t>(spec_.keep_checkpoints));
+  return BestTrials(static_cast<size_t>(spec_.keep_checkpoints));
 }
 
 void Study::ReleaseOver(Trial& trial, const std::vector<TrialId>& best) {
@@ -150,13 +150,29 @@ void Study::ReleaseOver(Trial& trial, const std::vector<TrialId>& best) {
 // best ones.
 void Study::ReleaseAfterResult(Trial& trial) {
   const auto kept = static_cast<size_t>(spec_.keep_checkpoints);
-  std::vector<TrialId> best = FirstRanked(kept + 1);
+  std::vector<TrialId> best = BestTrials(kept + 1);
   if (best.size() > kept) {
     Trial& next = MutableTrial(best.back());
     best.pop_back();
     ReleaseOver(next, best);
   }
   ReleaseOver(trial, best);
+}
+
+void Study::ReleaseHopeless(GroupKey group, int rung) {
+  Level& level = rungs_.Group(group)[rung];
+  const int64_t bound = policy_->HopefulRanks(level, static_cast<int64_t>(running_.size()));
+  const std::vector<TrialId> best = BestTrials();
+  std::vector<Standings::Key> hopeless;
+  const std::set<Standings::Key>& hopeful = level.standings.hopeful();
+  for (auto at = hopeful.rbegin(); at != hopeful.rend(); ++at) {
+    if (level.standings.RankOf(*at) < bound) break;
+    if (std::find(best.begin(), best.end(), at->second) == best.end()) hopeless.push_back(*at);
+  }
+  for (const Standings::Key& key : hopeless) {
+    level.standings.GiveUp(key);
+    DropCheckpoints(MutableTrial(key.second), [](const Checkpoint&) { return true; });
+  }
 }
 
 void Study::DropAllCheckpoints() {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/sampler.h"
+#include "server/core/saturated.h"
 #include "server/core/study.h"
 
 namespace halving {
@@ -32,7 +33,19 @@ std::optional<TrialId> Study::NextQueued() const {
   return std::nullopt;
 }
 
-bool Study::CanSample() const { return SpentLimit().empty(); }
+std::optional<TrialId> Study::FirstCovered(const std::vector<TrialId>& trials) const {
+  for (const TrialId id : trials) {
+    if (Covers(ChargeAt(trials_[id - 1], trials_[id - 1].rung + 1))) return id;
+  }
+  return std::nullopt;
+}
+
+std::optional<Event> Study::NextToQueue() const {
+  const std::optional<TrialId> promotable = FirstCovered(policy_->Promotable(rungs_));
+  if (promotable.has_value()) return TrialPromoted{.study = uid_, .trial = *promotable};
+  if (!SpentLimit().empty()) return std::nullopt;
+  return NextSample();
+}
 
 // The limit that forbids a new trial, in words; empty when none does.
 std::string Study::SpentLimit() const {
@@ -44,13 +57,11 @@ std::string Study::SpentLimit() const {
     return absl::StrCat("max_rounds ", limits.max_rounds, " reached");
   }
   if (limits.max_evaluations == 0 && limits.max_total_epochs == 0) return "";
-  Cost cost = policy_->EarnablePromotions(rungs_, policy_->Place(trials()), resumes_);
-  const auto add = [](int64_t a, int64_t b) {
-    int64_t sum = 0;
-    return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<int64_t>::max() : sum;
-  };
-  cost.evaluations = add(cost.evaluations, queued_charges_.evaluations + 1);
-  cost.epochs = add(cost.epochs, queued_charges_.epochs + ladder_.epochs(0));
+  const Placement place = policy_->Place(trials());
+  const int64_t first_epochs = ladder_.epochs(place.group.bracket);
+  Cost cost = policy_->EarnablePromotions(rungs_, place, resumes_);
+  cost.evaluations = AddSaturated(cost.evaluations, queued_charges_.evaluations + 1);
+  cost.epochs = AddSaturated(cost.epochs, queued_charges_.epochs + first_epochs);
   if (!Covers({.evaluations = cost.evaluations, .epochs = 0})) {
     return absl::StrCat("max_evaluations ", limits.max_evaluations,
                         " reached: ", charged_.evaluations, " handed out");
@@ -70,7 +81,7 @@ TrialSampled Study::NextSample() const {
   if (static_cast<size_t>(id) <= spec_.initial_configs.size()) {
     event.config = *space_.Encode(spec_.initial_configs[id - 1], "initial_configs");
   } else {
-    event.config = SampleRandom(space_, spec_.seed, id);
+    event.config = sampler_.Next(id);
   }
   return event;
 }
@@ -98,6 +109,7 @@ std::optional<Event> Study::DueEvent(absl::Time now) const {
   if (state_ != StudyState::kRunning || !running_.empty() || NextQueued().has_value()) {
     return std::nullopt;
   }
+  if (FirstCovered(policy_->Promotable(rungs_)).has_value()) return std::nullopt;
   const std::string spent = SpentLimit();
   if (spent.empty()) return std::nullopt;
   if (std::optional<Event> drain = DueDrain(); drain.has_value()) return drain;
@@ -116,7 +128,15 @@ std::optional<Event> Study::DueEnd(absl::Time now) const {
                             target_hit_),
                now);
   }
-  if (evaluations_ == 0 && failed_trials_ >= ladder_.size(0)) {
+  const NoImprovement& stop = spec_.limits.no_improvement;
+  if (stop.trials > 0 && plateau_.since() >= stop.trials) {
+    return End(StudyState::kCompleted,
+               absl::StrCat("no_improvement: none of the last ", plateau_.since(), " trials at ",
+                            ladder_.epochs(ladder_.top()), " epochs improved ", plateau_.best(),
+                            stop.delta > 0 ? absl::StrCat(" by ", stop.delta) : ""),
+               now);
+  }
+  if (evaluations_ == 0 && failed_trials_ >= policy_->TrialsIn(1)) {
     return End(StudyState::kFailed,
                absl::StrCat(
                    "the first ", failed_trials_,
@@ -133,6 +153,10 @@ std::optional<Event> Study::DueEnd(absl::Time now) const {
 
 // The lowest level that can promote anybody, or only holds diverged and failed trials.
 std::optional<Event> Study::DueDrain() const {
+  const std::optional<TrialId> promotable = FirstCovered(policy_->DrainPromotable(rungs_));
+  if (promotable.has_value()) {
+    return TrialPromoted{.study = uid_, .trial = *promotable, .drained = true};
+  }
   for (const Closing& closing : policy_->DrainLevels(rungs_)) {
     RungClosed close = Close(closing, closing.promotions, /*drained=*/true);
     if (close.promoted.empty()) return close;
@@ -203,11 +227,13 @@ double Study::Progress(absl::Time now) const {
   };
   const auto done = static_cast<double>(evaluations_ + failed_trials_);
   int64_t per_round = 0;
-  for (const int64_t size : ladder_.all_sizes()) per_round += size;
+  for (const PlannedRung& rung : policy_->Round()) per_round += rung.trials;
   consider(done, static_cast<double>(limits.max_evaluations));
   consider(done, static_cast<double>(limits.max_rounds) * static_cast<double>(per_round));
   consider(static_cast<double>(epochs_trained_ - epochs_lost_),
            static_cast<double>(limits.max_total_epochs));
+  consider(static_cast<double>(plateau_.since()),
+           static_cast<double>(limits.no_improvement.trials));
   consider(absl::ToDoubleSeconds(RunningTime(now)), absl::ToDoubleSeconds(limits.max_wall_time));
   return std::min(progress, 1.0);
 }
