@@ -34,6 +34,10 @@ class RungResults {
     return nullptr;
   }
 
+  const Ranked& At(int rung) const { return rungs_[rung]; }
+  // Of one of At().
+  size_t RungOf(const Ranked& ranked) const { return static_cast<size_t>(&ranked - rungs_.data()); }
+
   const Point& PointOfTrial(int64_t trial) const { return points_[trial - 1]; }
   // Of the trial at that rank, from 0.
   const Point& PointAtRank(const Ranked& ranked, size_t rank) const {

@@ -1,6 +1,7 @@
 #include "server/core/searcher.h"
 
 #include "common/check.h"
+#include "server/core/gp_searcher.h"
 #include "server/core/perturb_searcher.h"
 #include "server/core/sobol_searcher.h"
 #include "server/core/tpe_searcher.h"
@@ -26,7 +27,7 @@ std::unique_ptr<Searcher> Searcher::Create(const StudySpec& spec, const SearchSp
     case SearcherKind::kTpe:
       return std::make_unique<TpeSearcher>(space, rungs);
     case SearcherKind::kGp:
-      break;
+      return std::make_unique<GpSearcher>(space, rungs);
   }
   HV_CHECK(false) << "searcher " << static_cast<int>(spec.searcher);
   return nullptr;

@@ -41,7 +41,8 @@ Study::Study(const StudyCreated& created, const Quotas& quotas)
       create_time_(created.time),
       quotas_(quotas),
       running_since_(created.time),
-      rungs_(ladder_.rungs()) {}
+      rungs_(ladder_.rungs()),
+      rung_pairs_(static_cast<size_t>(ladder_.top())) {}
 
 void Study::Apply(const StudyPaused& event) {
   ++version_;
@@ -206,6 +207,10 @@ void Study::Apply(const TrialReported& event) {
                            .from_epoch = trial.lease->from_epoch,
                            .study_epochs = epochs_trained_});
   ranking_.insert(RankOf(trial));
+  if (trial.results.size() > 1) {
+    const double before = trial.results[trial.results.size() - 2].error;
+    rung_pairs_[trial.rung - 1].Add(before, event.error);
+  }
   if (!event.checkpoint_id.empty()) {
     AddCheckpoint(trial, event.checkpoint_id, epochs);
     DropAllBut(trial, event.checkpoint_id, epochs);

@@ -21,6 +21,7 @@
 #include "server/core/plateau.h"
 #include "server/core/policy.h"
 #include "server/core/quotas.h"
+#include "server/core/rank_correlation.h"
 #include "server/core/rungs.h"
 #include "server/core/sampler.h"
 #include "server/core/search_space.h"
@@ -88,6 +89,8 @@ class Study {
   const SearchSpace& space() const { return space_; }
   const RungLadder& ladder() const { return ladder_; }
   const RungTable& rungs() const { return rungs_; }
+  // Of the errors at a rung below the top and those at the next one, over all brackets and rounds.
+  const RungPairs& PairsAt(int rung) const { return rung_pairs_[rung]; }
   const Sampler& sampler() const { return sampler_; }
   StudyState state() const { return state_; }
   bool ended() const { return state_ != StudyState::kRunning && state_ != StudyState::kPaused; }
@@ -214,6 +217,7 @@ class Study {
   int64_t front_ = 0;
   int64_t back_ = 0;
   RungTable rungs_;
+  std::vector<RungPairs> rung_pairs_;  // By the lower rung.
   absl::btree_set<std::pair<absl::Time, TrialId>> running_;
   absl::btree_set<RankKey> ranking_;
 
