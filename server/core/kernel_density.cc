@@ -6,8 +6,15 @@
 namespace halving {
 namespace {
 
-constexpr double kLeastBandwidth = 1e-3;
+// Without a floor that goes with their number, a first cluster of good points draws all that
+// follow.
+constexpr double kMostPoints = 100;
+double LeastBandwidth(double points) { return 0.5 / std::min(kMostPoints, points + 1); }
 constexpr int kMaxRedraws = 16;
+constexpr double kRootOfTwoPi = 2.5066282746310002;
+
+// The standard normal distribution.
+double Cumulative(double z) { return 0.5 * std::erfc(-z * M_SQRT1_2); }
 
 // The interval of a choice that a coordinate is in.
 double ChoiceAt(double u, double choices) { return std::floor(u * choices); }
@@ -49,19 +56,32 @@ KernelDensity::KernelDensity(const SearchSpace& space, std::vector<const Point*>
     choices_.push_back(choices);
     if (choices > 0) {
       const double uniform = (choices - 1) / choices;
-      bandwidths_.push_back(std::max(kLeastBandwidth, uniform * std::pow(n, -2 / (d + 4))));
+      bandwidths_.push_back(std::max(LeastBandwidth(n), uniform * std::pow(n, -2 / (d + 4))));
     } else {
       const double rule = 1.06 * Spread(points_, i) * std::pow(n, -1 / (d + 4));
-      bandwidths_.push_back(std::max(kLeastBandwidth, rule));
+      bandwidths_.push_back(std::max(LeastBandwidth(n), rule));
     }
   }
+  for (const Point* center : points_) factors_.push_back(FactorOf(*center));
+}
+
+double KernelDensity::FactorOf(const Point& center) const {
+  double factor = 1;
+  for (size_t i = 0; i < center.size(); ++i) {
+    if (center[i] == kInactive || choices_[i] > 0) continue;
+    const double inside =
+        Cumulative((1 - center[i]) / bandwidths_[i]) - Cumulative(-center[i] / bandwidths_[i]);
+    factor /= bandwidths_[i] * kRootOfTwoPi * inside;
+  }
+  return factor;
 }
 
 double KernelDensity::At(const Point& point) const {
   double sum = 0;
-  for (const Point* center : points_) {
+  for (size_t p = 0; p < points_.size(); ++p) {
+    const Point* center = points_[p];
     double exponent = 0;
-    double factor = 1;
+    double factor = factors_[p];
     for (size_t i = 0; i < point.size(); ++i) {
       const double at = (*center)[i];
       if (at == kInactive) continue;
@@ -72,7 +92,6 @@ double KernelDensity::At(const Point& point) const {
       } else {
         const double z = (point[i] - at) / bandwidths_[i];
         exponent -= z * z / 2;
-        factor /= bandwidths_[i] * 2.5066282746310002;  // The root of 2 pi.
       }
     }
     sum += factor * std::exp(exponent);

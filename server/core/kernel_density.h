@@ -10,9 +10,10 @@
 
 namespace halving {
 
-// The mean of one kernel at each point: a product over the parameters, of normal densities and, for
-// choices, of Aitchison and Aitken's. Bandwidths by the normal reference rule. Where a parameter
-// does not exist at a point, its factor there is 1, a uniform density. Immutable.
+// The mean of one kernel at each point: a product over the parameters, of normal densities cut off
+// at the walls of the cube and, for choices, of Aitchison and Aitken's. Bandwidths by the normal
+// reference rule. Where a parameter does not exist at a point, its factor there is 1, a uniform
+// density. Immutable.
 class KernelDensity {
  public:
   // The points must outlive it; one at least.
@@ -25,8 +26,12 @@ class KernelDensity {
   Point Draw(Draws* draws, double wider) const;
 
  private:
+  // What the kernel at that point is multiplied by, so that it is a density.
+  double FactorOf(const Point& center) const;
+
   const std::vector<const Point*> points_;
   std::vector<double> bandwidths_;  // By parameter; of a choice: the chance to be another one.
+  std::vector<double> factors_;     // By point.
   std::vector<double> choices_;     // By parameter; 0 for what is no choice.
 };
 

@@ -9,8 +9,8 @@ namespace {
 
 constexpr double kRandomShare = 1.0 / 3;
 constexpr double kGoodShare = 0.15;
-constexpr int kCandidates = 64;
-constexpr double kWider = 3;  // Candidates spread wider than the density that judges them.
+constexpr int kCandidates = 24;  // More of them would all settle on one spot.
+constexpr double kWider = 3;     // Candidates spread wider than the density that judges them.
 constexpr double kLeastDensity = 1e-32;
 // Each candidate looks at so many coordinates of points, in both densities together.
 constexpr size_t kCoordinates = 1600;
