@@ -12,6 +12,7 @@
 #include "halving/v1/study.pb.h"
 #include "halving/v1/worker.pb.h"
 #include "server/core/commands.h"
+#include "server/core/plan.h"
 #include "server/core/spec.h"
 
 namespace halving {
@@ -24,6 +25,9 @@ absl::StatusOr<Outcome> OutcomeFromProto(const v1::ReportRequest& from);
 // `field` names it in the error.
 absl::StatusOr<absl::Duration> FromProto(const google::protobuf::Duration& from,
                                          const std::string& field);
+// As it, and at most a hundred years: the journal writes nanoseconds in 64 bits.
+absl::StatusOr<absl::Duration> JournaledDuration(const google::protobuf::Duration& from,
+                                                 const std::string& field);
 
 // How long an ask waits: what it says, at most 30 s.
 absl::StatusOr<absl::Duration> WaitOf(const v1::SuggestRequest& request);

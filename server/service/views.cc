@@ -27,21 +27,27 @@ void ShowResult(const Study& study, const RungResult& result, v1::RungResult* to
   to->set_study_epochs(result.study_epochs);
 }
 
-void ShowLevels(const Study& study, const Levels& levels, int64_t round, v1::StudyStatus* to) {
-  for (int k = 0; k < study.ladder().rungs(); ++k) {
+// Outcomes that wait for the level to close or, where levels never close, for a promotion.
+int64_t Waiting(const Level& level) {
+  return static_cast<int64_t>(level.outcomes.size() + level.standings.waiting().size());
+}
+
+void ShowLevels(const Study& study, GroupKey group, const Levels& levels, v1::StudyStatus* to) {
+  for (int k = group.bracket; k < study.ladder().rungs(); ++k) {
     const Level& level = levels[k];
     v1::RungStatus* rung = to->add_rungs();
     rung->set_epochs(study.ladder().epochs(k));
-    rung->set_size(study.ladder().size(k));
+    rung->set_size(study.SizeOf(group.bracket, k));
     // A study that has ended keeps its queue, for an extension, but nothing in it waits for
     // anybody.
-    rung->set_waiting(study.ended() ? 0 : static_cast<int64_t>(level.outcomes.size()));
+    rung->set_waiting(study.ended() ? 0 : Waiting(level));
     rung->set_queued(study.ended() ? 0 : level.queued);
     rung->set_running(level.running);
     rung->set_reported(level.reported);
     rung->set_failed(level.failed);
     rung->set_promoted(level.promoted);
-    rung->set_round(round);
+    rung->set_round(group.round);
+    rung->set_bracket(group.bracket);
     if (level.errors.empty()) continue;
     rung->set_best_error(level.errors.least());
     rung->set_median_error(level.errors.Median());
@@ -53,11 +59,17 @@ void ShowRungs(const Study& study, v1::StudyStatus* to) {
   const bool any_closed = std::any_of(closed.begin(), closed.end(), [](const Level& level) {
     return level.reported + level.failed > 0;
   });
-  if (any_closed) ShowLevels(study, closed, 0, to);
-  for (const auto& [key, levels] : study.rungs().groups()) ShowLevels(study, levels, key.round, to);
-  if (to->rungs().empty()) {
-    ShowLevels(study, Levels(static_cast<size_t>(study.ladder().rungs())), 0, to);
+  if (any_closed) ShowLevels(study, GroupKey{}, closed, to);
+  // Rungs that no trial has come to yet are shown, too, unless they are those of a coming round.
+  const Levels empty(static_cast<size_t>(study.ladder().rungs()));
+  absl::btree_map<GroupKey, const Levels*> shown;
+  for (const auto& [key, levels] : study.rungs().groups()) shown.insert({key, &levels});
+  if (study.spec().policy == PolicyKind::kHyperband) {
+    for (int b = 0; b < study.ladder().rungs(); ++b) shown.insert({{.bracket = b}, &empty});
+  } else if (shown.empty() && !any_closed) {
+    shown.insert({GroupKey{}, &empty});
   }
+  for (const auto& [key, levels] : shown) ShowLevels(study, key, *levels, to);
 }
 
 void ShowRunning(const Study& study, absl::Time now, v1::StudyStatus* to) {
@@ -74,6 +86,17 @@ void ShowRunning(const Study& study, absl::Time now, v1::StudyStatus* to) {
   }
 }
 
+// Promotions between equal errors go by the trial ids.
+void NoteTies(const Study& study, GroupKey group, const Levels& levels, v1::StudyStatus* to) {
+  for (int k = group.bracket; k < study.ladder().rungs(); ++k) {
+    const ErrorSummary& errors = levels[k].errors;
+    if (errors.count() < kTiedErrors || errors.least() != errors.most()) continue;
+    to->add_notes(absl::StrCat("all ", errors.count(), " errors at ", study.ladder().epochs(k),
+                               " epochs are ", errors.least(),
+                               ", so promotions there are by chance; train longer (min_epochs)"));
+  }
+}
+
 // What a person should know, and would not see at a glance.
 void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now,
                v1::StudyStatus* to) {
@@ -82,14 +105,11 @@ void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now,
     to->add_notes(absl::StrCat("no worker that serves the objective \"", study.spec().objective,
                                "\" is connected; start one with halving-worker"));
   }
-  for (const auto& [key, levels] : study.rungs().groups()) {
-    for (int k = 0; k < study.ladder().rungs(); ++k) {
-      const ErrorSummary& errors = levels[k].errors;
-      if (errors.count() < kTiedErrors || errors.least() != errors.most()) continue;
-      to->add_notes(absl::StrCat("all ", errors.count(), " errors at ", study.ladder().epochs(k),
-                                 " epochs are ", errors.least(),
-                                 ", so promotions there are by chance; train longer (min_epochs)"));
-    }
+  for (const auto& [key, levels] : study.rungs().groups()) NoteTies(study, key, levels, to);
+  if (study.sampler().Exhausted()) {
+    to->add_notes(
+        "every config of the search space was handed out; further trials repeat them with other "
+        "training seeds, so widen the space or stop the study");
   }
 }
 

@@ -43,6 +43,11 @@ void To(const Parameter& from, pb::Parameter* to) {
     for (const ParameterValue& value : choice->values)
       To(value, to->mutable_choice()->add_values());
   }
+  for (const Condition& condition : from.when) {
+    pb::Condition* added = to->add_when();
+    added->set_parameter(condition.parameter);
+    for (const ParameterValue& value : condition.values) To(value, added->add_values());
+  }
 }
 
 Parameter From(const pb::Parameter& from) {
@@ -59,6 +64,10 @@ Parameter From(const pb::Parameter& from) {
     for (const pb::Value& value : from.choice().values()) choice.values.push_back(From(value));
     to.domain = std::move(choice);
   }
+  for (const pb::Condition& condition : from.when()) {
+    Condition& added = to.when.emplace_back(Condition{.parameter = condition.parameter()});
+    for (const pb::Value& value : condition.values()) added.values.push_back(From(value));
+  }
   return to;
 }
 
@@ -68,13 +77,19 @@ void To(const Limits& from, pb::Limits* to) {
   to->set_max_total_epochs(from.max_total_epochs);
   to->set_max_wall_time_ns(Ns(from.max_wall_time));
   if (from.target_error.has_value()) to->set_target_error(*from.target_error);
+  if (from.no_improvement != NoImprovement{}) {
+    to->mutable_no_improvement()->set_trials(from.no_improvement.trials);
+    to->mutable_no_improvement()->set_delta(from.no_improvement.delta);
+  }
 }
 
 Limits From(const pb::Limits& from) {
   Limits to{.max_evaluations = from.max_evaluations(),
             .max_rounds = from.max_rounds(),
             .max_total_epochs = from.max_total_epochs(),
-            .max_wall_time = DurationOf(from.max_wall_time_ns())};
+            .max_wall_time = DurationOf(from.max_wall_time_ns()),
+            .no_improvement = {.trials = from.no_improvement().trials(),
+                               .delta = from.no_improvement().delta()}};
   if (from.has_target_error()) to.target_error = from.target_error();
   return to;
 }
@@ -103,24 +118,30 @@ void To(const StudySpec& from, pb::Spec* to) {
   to->set_lease_ns(Ns(from.lease));
   to->set_seed(from.seed);
   to->set_keep_checkpoints(from.keep_checkpoints);
+  if (from.warm_start != WarmStart{}) {
+    to->mutable_warm_start()->set_study(from.warm_start.study);
+    to->mutable_warm_start()->set_trials(from.warm_start.trials);
+  }
 }
 
 StudySpec From(const pb::Spec& from) {
-  StudySpec to{.name = from.name(),
-               .objective = from.objective(),
-               .objective_options_json = from.objective_options_json(),
-               .halving = {.min_epochs = from.min_epochs(),
-                           .max_epochs = from.max_epochs(),
-                           .eta = from.eta(),
-                           .prefactor = from.prefactor()},
-               .policy = static_cast<PolicyKind>(from.policy()),
-               .searcher = static_cast<SearcherKind>(from.searcher()),
-               .limits = From(from.limits()),
-               .max_attempts = from.max_attempts(),
-               .lease = DurationOf(from.lease_ns()),
-               .seed = from.seed(),
-               .keep_checkpoints = from.keep_checkpoints() == 0 ? kDefaultKeptCheckpoints
-                                                                : from.keep_checkpoints()};
+  StudySpec to{
+      .name = from.name(),
+      .objective = from.objective(),
+      .objective_options_json = from.objective_options_json(),
+      .warm_start = {.study = from.warm_start().study(), .trials = from.warm_start().trials()},
+      .halving = {.min_epochs = from.min_epochs(),
+                  .max_epochs = from.max_epochs(),
+                  .eta = from.eta(),
+                  .prefactor = from.prefactor()},
+      .policy = static_cast<PolicyKind>(from.policy()),
+      .searcher = static_cast<SearcherKind>(from.searcher()),
+      .limits = From(from.limits()),
+      .max_attempts = from.max_attempts(),
+      .lease = DurationOf(from.lease_ns()),
+      .seed = from.seed(),
+      .keep_checkpoints =
+          from.keep_checkpoints() == 0 ? kDefaultKeptCheckpoints : from.keep_checkpoints()};
   for (const pb::Parameter& parameter : from.parameters()) to.parameters.push_back(From(parameter));
   for (const pb::NamedConfig& named : from.initial_configs()) {
     NamedConfig& config = to.initial_configs.emplace_back();
@@ -445,6 +466,16 @@ Event From(const pb::RungClosed& from) {
                     .drained = from.drained()};
 }
 
+void To(const TrialPromoted& from, pb::Event* event) {
+  pb::TrialPromoted* to = event->mutable_trial_promoted();
+  to->set_study(from.study);
+  to->set_trial(from.trial);
+  to->set_drained(from.drained);
+}
+Event From(const pb::TrialPromoted& from) {
+  return TrialPromoted{.study = from.study(), .trial = from.trial(), .drained = from.drained()};
+}
+
 // Those stay in memory.
 void To(const WorkerSeen&, pb::Event*) { HV_CHECK(false) << "WorkerSeen is not durable"; }
 void To(const LeaseRenewed&, pb::Event*) { HV_CHECK(false) << "LeaseRenewed is not durable"; }
@@ -500,6 +531,8 @@ absl::StatusOr<Event> DecodeEvent(absl::string_view bytes) {
       return From(m.checkpoint_stored());
     case pb::Event::kCheckpointLost:
       return From(m.checkpoint_lost());
+    case pb::Event::kTrialPromoted:
+      return From(m.trial_promoted());
     case pb::Event::EVENT_NOT_SET:
       break;
   }
