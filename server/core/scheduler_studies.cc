@@ -131,7 +131,6 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ExtendStudy& comma
                      study->end_reason(), "); only a COMPLETED one can be reopened"));
   }
   HV_ASSIGN_OR_RETURN(const Limits limits, ExtendLimits(study->spec().limits, command.limits));
-  HV_RETURN_IF_ERROR(CheckRounds(study->spec().policy, limits));
   if (limits == study->spec().limits) return Decision{.answer = {.study = study->uid()}};
   return Once(study->uid(), StudyExtended{.study = study->uid(), .limits = limits, .time = now});
 }

@@ -98,14 +98,14 @@ absl::Status CheckWarmStart(const StudySpec& spec) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
 absl::Status CheckRounds(PolicyKind policy, const Limits& limits) {
   const bool asha = policy == PolicyKind::kAsha || policy == PolicyKind::kDelayedAsha;
   if (!asha || limits.max_rounds == 0) return absl::OkStatus();
   return Invalid("limits.max_rounds is ", limits.max_rounds,
                  ", and ASHA has no rounds; use max_evaluations or max_total_epochs");
 }
+
+}  // namespace
 
 absl::StatusOr<StudySpec> Normalise(StudySpec spec) {
   if (spec.halving.prefactor == 0) spec.halving.prefactor = 1;

@@ -57,9 +57,6 @@ struct StudySpec {
 // what is allowed.
 absl::StatusOr<StudySpec> Normalise(StudySpec spec);
 
-// INVALID_ARGUMENT for max_rounds under a policy without rounds.
-absl::Status CheckRounds(PolicyKind policy, const Limits& limits);
-
 // One rung of a round.
 struct PlannedRung {
   int bracket = 0;  // As in GroupKey.
