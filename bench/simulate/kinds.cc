@@ -36,9 +36,9 @@ const std::vector<PolicyChoice>& AllPolicies() {
 
 const std::vector<SearcherChoice>& AllSearchers() {
   static const auto& searchers = *new std::vector<SearcherChoice>{
-      {kRandom, SearcherKind::kRandom},     {"Sobol", SearcherKind::kSobol},
-      {"perturb", SearcherKind::kPerturb},  {"TPE", SearcherKind::kTpe},
-      {"GP", static_cast<SearcherKind>(5)},  // The contract's number; the enum has no name for it.
+      {kRandom, SearcherKind::kRandom},    {"Sobol", SearcherKind::kSobol},
+      {"perturb", SearcherKind::kPerturb}, {"TPE", SearcherKind::kTpe},
+      {"GP", SearcherKind::kGp},
   };
   return searchers;
 }

@@ -7,7 +7,7 @@
 
 #include "bench/simulate/statistics.h"
 #include "common/check.h"
-#include "server/core/sampler.h"
+#include "server/core/searcher.h"
 
 namespace halving {
 namespace {
@@ -39,8 +39,10 @@ double Problem::Regret(const Config& config) const {
 std::vector<double> RandomFinalErrors(const Problem& problem, size_t count) {
   std::vector<double> errors;
   errors.reserve(count);
+  const RandomSearcher random(problem.parameters().size());
   for (size_t i = 1; i <= count; ++i) {
-    const Config config = SampleRandom(problem.space(), kScaleSeed, static_cast<int64_t>(i));
+    const Config config =
+        ConfigAt(problem.space(), random.Propose(Draws(kScaleSeed, static_cast<int64_t>(i), 0)));
     const double error = problem.FinalError(config);
     errors.push_back(std::isfinite(error) ? error : std::numeric_limits<double>::infinity());
   }

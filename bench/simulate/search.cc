@@ -13,6 +13,7 @@
 #include "bench/simulate/workload.h"
 #include "common/check.h"
 #include "common/status.h"
+#include "server/core/plan.h"
 
 namespace halving {
 namespace {
