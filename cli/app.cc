@@ -4,12 +4,15 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/text.h"
@@ -33,6 +36,7 @@ struct Parsed {
   std::string file;
   std::string name;
   std::string new_name;
+  std::string warm_start;
   int64_t trial_id = 0;
   bool json = false;
   bool yes = false;
@@ -48,6 +52,7 @@ struct Parsed {
   int64_t max_total_epochs = 0;
   std::string max_wall_time;
   double target_error = 0;
+  std::string no_improvement;
 };
 
 // CLI11's validators return a message, empty when all is well.
@@ -67,6 +72,45 @@ std::string CheckCount(const std::string& text) {
   int64_t count = 0;
   if (absl::SimpleAtoi(text, &count) && count >= 1) return "";
   return absl::StrCat("\"", Printable(text), "\" is no count; it must be a whole number from 1 up");
+}
+
+// "OTHER" or "OTHER:N". nullopt for anything else.
+std::optional<v1::WarmStart> ParseWarmStart(const std::string& text) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
+  v1::WarmStart warm_start;
+  warm_start.set_study(parts.first);
+  int32_t trials = 0;
+  const bool counted = absl::StrContains(text, ":");
+  if (!CheckName(parts.first).empty()) return std::nullopt;
+  if (counted && (!absl::SimpleAtoi(parts.second, &trials) || trials < 1)) return std::nullopt;
+  warm_start.set_trials(trials);
+  return warm_start;
+}
+
+std::string CheckWarmStart(const std::string& text) {
+  if (ParseWarmStart(text).has_value()) return "";
+  return absl::StrCat("\"", Printable(text),
+                      "\" must be the name of a study, or NAME:N for its best N configs");
+}
+
+// "TRIALS" or "TRIALS:DELTA". nullopt for anything else.
+std::optional<v1::NoImprovement> ParseNoImprovement(const std::string& text) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
+  v1::NoImprovement limit;
+  int64_t trials = 0;
+  double delta = 0;
+  if (!absl::SimpleAtoi(parts.first, &trials) || trials < 1) return std::nullopt;
+  if (absl::StrContains(text, ":") && !absl::SimpleAtod(parts.second, &delta)) return std::nullopt;
+  if (!std::isfinite(delta) || delta < 0) return std::nullopt;
+  limit.set_trials(trials);
+  limit.set_delta(delta);
+  return limit;
+}
+
+std::string CheckNoImprovement(const std::string& text) {
+  if (ParseNoImprovement(text).has_value()) return "";
+  return absl::StrCat("\"", Printable(text),
+                      "\" must be a number of trials from 1 up, or TRIALS:DELTA, such as 20:0.001");
 }
 
 std::string CheckDuration(const std::string& text) {
@@ -139,14 +183,24 @@ void AddMakingCommands(CLI::App* app, Parsed* p) {
                                 "  halving create lenet.json\n"
                                 "  halving create lenet.json --name lenet-2\n"
                                 "  halving create - < lenet.json\n"
+                                "  halving create wider.json --warm-start lenet:10\n"
                                 "Creating an equal study again changes nothing and succeeds.");
   AddFile(create, p);
   create->add_option("--name", p->new_name, "Name it this, whatever the file says")
       ->check(CLI::Validator(CheckName, ""))
       ->type_name("NAME");
+  create
+      ->add_option("--warm-start", p->warm_start,
+                   "Begin with the best configs of that study (N: so many at most, 5 unless "
+                   "given), whatever the file says")
+      ->check(CLI::Validator(CheckWarmStart, ""))
+      ->type_name("OTHER[:N]");
   create->callback([p] {
-    p->action = [p](Client* client, Console* console) {
-      return CreateCommand(p->file, p->new_name, client, console);
+    v1::StudySpec instead;
+    instead.set_name(p->new_name);
+    if (!p->warm_start.empty()) *instead.mutable_warm_start() = *ParseWarmStart(p->warm_start);
+    p->action = [p, instead](Client* client, Console* console) {
+      return CreateCommand(p->file, instead, client, console);
     };
   });
 }
@@ -304,6 +358,11 @@ void AddExtendCommand(CLI::App* app, Parsed* p) {
   CLI::Option* target =
       extend->add_option("--target-error", p->target_error, "End at a result as low as this")
           ->type_name("ERROR");
+  extend
+      ->add_option("--no-improvement", p->no_improvement,
+                   "End when so many trials at max_epochs improve nothing, or not by DELTA")
+      ->check(CLI::Validator(CheckNoImprovement, ""))
+      ->type_name("TRIALS[:DELTA]");
   extend->callback([p, extend, target] {
     if (extend->count_all() - 1 == extend->count("NAME")) {
       throw CLI::ValidationError("extend",
@@ -318,6 +377,9 @@ void AddExtendCommand(CLI::App* app, Parsed* p) {
     p->limits.set_max_total_epochs(p->max_total_epochs);
     if (!p->max_wall_time.empty()) {
       *p->limits.mutable_max_wall_time() = ToProto(*ParseHumanDuration(p->max_wall_time));
+    }
+    if (!p->no_improvement.empty()) {
+      *p->limits.mutable_no_improvement() = *ParseNoImprovement(p->no_improvement);
     }
     if (target->count() > 0) p->limits.set_target_error(p->target_error);
     p->action = [p](Client* client, Console* console) {

@@ -34,8 +34,8 @@ struct TrialsOptions {
 int Fail(const absl::Status& status, Client* client, Console* console);
 
 int PlanCommand(const std::string& file, Client* client, Console* console);
-// `name` replaces the file's, unless it is empty.
-int CreateCommand(const std::string& file, const std::string& name, Client* client,
+// The name and the warm start of `instead` replace the file's, where they are set.
+int CreateCommand(const std::string& file, const v1::StudySpec& instead, Client* client,
                   Console* console);
 int ListCommand(Client* client, Console* console);
 int PauseCommand(const std::string& name, Client* client, Console* console);

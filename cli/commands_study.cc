@@ -58,11 +58,12 @@ int PlanCommand(const std::string& file, Client* client, Console* console) {
   return kExitOk;
 }
 
-int CreateCommand(const std::string& file, const std::string& name, Client* client,
+int CreateCommand(const std::string& file, const v1::StudySpec& instead, Client* client,
                   Console* console) {
   absl::StatusOr<v1::StudySpec> spec = ReadStudy(file, *console->in);
   if (!spec.ok()) return RefuseFile(spec.status(), console);
-  if (!name.empty()) spec->set_name(name);
+  if (!instead.name().empty()) spec->set_name(instead.name());
+  if (instead.has_warm_start()) *spec->mutable_warm_start() = instead.warm_start();
   // CreateStudy answers alike for a study it made and for an equal one it found.
   bool existed = false;
   if (!spec->name().empty()) {

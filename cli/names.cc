@@ -85,7 +85,22 @@ std::string DescribeLimits(const v1::Limits& limits) {
   if (limits.has_target_error()) {
     parts.push_back(absl::StrCat("target error ", FormatError(limits.target_error())));
   }
+  if (limits.no_improvement().trials() > 0) {
+    const double delta = limits.no_improvement().delta();
+    parts.push_back(absl::StrCat("no improvement ",
+                                 delta > 0 ? absl::StrCat("by ", FormatExact(delta), " ") : "",
+                                 "within ", Plural(limits.no_improvement().trials(), "trial")));
+  }
   return parts.empty() ? "none" : absl::StrJoin(parts, ", ");
+}
+
+std::string DescribeWarmStart(const v1::WarmStart& warm_start) {
+  return absl::StrCat("from ", Printable(warm_start.study()), ", its best ",
+                      Plural(warm_start.trials(), "config"), " at most");
+}
+
+bool HasRounds(v1::Policy policy) {
+  return policy != v1::POLICY_ASHA && policy != v1::POLICY_DELAYED_ASHA;
 }
 
 const v1::RungResult* LastResult(const v1::Trial& trial) {

@@ -29,6 +29,12 @@ std::string DescribeSearcher(const v1::StudySpec& spec);
 // "30 evaluations, target error 0.1000", or "none".
 std::string DescribeLimits(const v1::Limits& limits);
 
+// "from lenet-1, its best 5 configs at most".
+std::string DescribeWarmStart(const v1::WarmStart& warm_start);
+
+// Whether its rungs gather trials round by round, and close.
+bool HasRounds(v1::Policy policy);
+
 // The result at the highest rung; null before the first one.
 const v1::RungResult* LastResult(const v1::Trial& trial);
 

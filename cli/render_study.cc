@@ -29,15 +29,19 @@ std::string OptionalError(bool present, double error) { return present ? FormatE
 std::string RenderRungs(const v1::StudyStatus& status, const RenderOptions& options) {
   bool rounds = false;
   bool brackets = false;
+  bool sizes = false;  // Not where rungs never close.
   for (const v1::RungStatus& rung : status.rungs()) {
     rounds |= rung.round() != 0;
+    sizes |= rung.size() != 0;
     brackets |= rung.bracket() != 0;
   }
   std::vector<Table::Column> columns;
   if (brackets) columns.push_back({"bracket"});
   if (rounds) columns.push_back({"round"});
-  for (const char* title : {"epochs", "size", "waiting", "queued", "running", "reported", "failed",
-                            "promoted", "best", "median"}) {
+  columns.push_back({"epochs"});
+  if (sizes) columns.push_back({"size"});
+  for (const char* title :
+       {"waiting", "queued", "running", "reported", "failed", "promoted", "best", "median"}) {
     columns.push_back({title});
   }
   Table table(std::move(columns));
@@ -46,7 +50,7 @@ std::string RenderRungs(const v1::StudyStatus& status, const RenderOptions& opti
     if (brackets) row.push_back(NumberCell(rung.bracket()));
     if (rounds) row.push_back(rung.round() == 0 ? Cell{"closed"} : NumberCell(rung.round()));
     row.push_back(NumberCell(rung.epochs()));
-    row.push_back(CountCell(rung.size()));
+    if (sizes) row.push_back(CountCell(rung.size()));
     row.push_back(CountCell(rung.waiting()));
     row.push_back(CountCell(rung.queued()));
     row.push_back(CountCell(rung.running()));
@@ -107,6 +111,9 @@ std::string RenderHead(const v1::StudyStatus& status, const RenderOptions& optio
   text += Labelled("objective", Printable(spec.objective()), options);
   text += Labelled("rule", DescribeRule(spec.halving()), options);
   text += Labelled("searcher", DescribeSearcher(spec), options);
+  if (!spec.warm_start().study().empty()) {
+    text += Labelled("warm start", DescribeWarmStart(spec.warm_start()), options);
+  }
   text += Labelled("limits", DescribeLimits(spec.limits()), options);
   std::string times = HumanTime(FromProto(study.create_time()), options.zone);
   if (study.has_end_time()) {
@@ -146,6 +153,24 @@ int Percent(double progress) {
   return progress >= 1 ? 100 : std::min(99, static_cast<int>(progress * 100));
 }
 
+std::string RenderPlannedRungs(const v1::StudyPlan& plan, const RenderOptions& options) {
+  bool brackets = false;
+  for (const v1::PlannedRung& rung : plan.rungs()) brackets |= rung.bracket() != 0;
+  std::vector<Table::Column> columns;
+  if (brackets) columns.push_back({"bracket"});
+  columns.push_back({"epochs"});
+  columns.push_back({"trials"});
+  Table table(std::move(columns));
+  for (const v1::PlannedRung& rung : plan.rungs()) {
+    std::vector<Cell> row;
+    if (brackets) row.push_back(NumberCell(rung.bracket()));
+    row.push_back(NumberCell(rung.epochs()));
+    row.push_back(NumberCell(rung.trials()));
+    table.AddRow(std::move(row));
+  }
+  return table.Render(2, options);
+}
+
 }  // namespace
 
 std::string RenderProgress(double progress, int cells, const RenderOptions& options) {
@@ -164,31 +189,25 @@ std::string RenderProgress(double progress, int cells, const RenderOptions& opti
 
 std::string RenderPlan(const v1::StudySpec& spec, const v1::StudyPlan& plan,
                        const RenderOptions& options) {
-  bool brackets = false;
-  for (const v1::PlannedRung& rung : plan.rungs()) brackets |= rung.bracket() != 0;
-  std::vector<Table::Column> columns;
-  if (brackets) columns.push_back({"bracket"});
-  columns.push_back({"epochs"});
-  columns.push_back({"trials"});
-  Table table(std::move(columns));
-  for (const v1::PlannedRung& rung : plan.rungs()) {
-    std::vector<Cell> row;
-    if (brackets) row.push_back(NumberCell(rung.bracket()));
-    row.push_back(NumberCell(rung.epochs()));
-    row.push_back(NumberCell(rung.trials()));
-    table.AddRow(std::move(row));
-  }
   const std::string name = spec.name().empty() ? "unnamed study" : Printable(spec.name());
+  // Without rounds, what their first rung of trials comes to is as good a measure.
+  const bool rounds = HasRounds(spec.halving().policy());
+  std::string title = "One round:";
+  if (!rounds) {
+    const int64_t first = plan.rungs().empty() ? 0 : plan.rungs(0).trials();
+    title = absl::StrCat("There are no rounds. Each ", Plural(first, "trial"), " come to about:");
+  }
+  const absl::string_view each = rounds ? " per round" : " for those";
   std::string text =
-      absl::StrCat(Paint(name, Ink::kBold, options), "  ", DescribeRule(spec.halving()),
-                   "\n\nOne round:\n", table.Render(2, options), "\n");
-  text +=
-      Labelled("evaluations", absl::StrCat(plan.evaluations_per_round(), " per round"), options);
+      absl::StrCat(Paint(name, Ink::kBold, options), "  ", DescribeRule(spec.halving()), "\n\n",
+                   title, "\n", RenderPlannedRungs(plan, options), "\n");
+  text += Labelled("evaluations", absl::StrCat(plan.evaluations_per_round(), each), options);
   text += Labelled("epochs",
-                   absl::StrCat(plan.epochs_per_round(), " per round, resuming from checkpoints (",
+                   absl::StrCat(plan.epochs_per_round(), each, ", resuming from checkpoints (",
                                 plan.epochs_per_round_from_scratch(), " from scratch)"),
                    options);
   text += Labelled("limits", DescribeLimits(spec.limits()), options);
+  if (!rounds) return text;
   text += Labelled("rounds",
                    plan.rounds() > 0
                        ? absl::StrCat(plan.rounds(), " within the limits, the last possibly cut")

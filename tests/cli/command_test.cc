@@ -80,6 +80,22 @@ TEST_F(CommandTest, CreateTakesAnotherName) {
   EXPECT_FALSE(service_->HasStudy("lenet"));
 }
 
+TEST_F(CommandTest, CreateTakesAnotherWarmStart) {
+  console_.in.str(R"({"name": "lenet", "warm_start": {"study": "old", "trials": 2}})");
+  EXPECT_EQ(Run({"create", "-", "--warm-start", "lenet-1:10"}), kExitOk) << err();
+  v1::WarmStart sent = service_->GetStudy("lenet").spec().warm_start();
+  EXPECT_EQ(sent.study(), "lenet-1");
+  EXPECT_EQ(sent.trials(), 10);
+  console_.in.clear();
+  console_.in.str(R"({"name": "lenet-2", "warm_start": {"study": "old", "trials": 2}})");
+  EXPECT_EQ(Run({"create", "-", "--warm-start", "lenet"}), kExitOk) << err();
+  sent = service_->GetStudy("lenet-2").spec().warm_start();
+  EXPECT_EQ(sent.trials(), 0) << "as many as the server likes";
+  for (const char* wrong : {":3", "a b", "lenet:", "lenet:0", "lenet:x", "lenet:1:2"}) {
+    EXPECT_EQ(Run({"create", "-", "--warm-start", wrong}), kExitUsage) << wrong;
+  }
+}
+
 TEST_F(CommandTest, AWrongFileIsAMistakeAndReachesNoServer) {
   console_.in.str(R"({"nam": "lenet"})");
   EXPECT_EQ(Run({"create", "-"}), kExitUsage);
@@ -242,6 +258,12 @@ TEST_F(CommandTest, ExtendSendsOnlyTheLimitsGiven) {
   EXPECT_EQ(sent.max_total_epochs(), 500);
   EXPECT_EQ(sent.max_wall_time().seconds(), 5400);
   EXPECT_FALSE(sent.has_target_error());
+  EXPECT_FALSE(sent.has_no_improvement());
+  EXPECT_EQ(Run({"extend", "lenet", "--no-improvement", "20:0.001"}), kExitOk) << err();
+  EXPECT_EQ(service_->last_extension().no_improvement().trials(), 20);
+  EXPECT_EQ(service_->last_extension().no_improvement().delta(), 0.001);
+  EXPECT_EQ(Run({"extend", "lenet", "--no-improvement", "30"}), kExitOk) << err();
+  EXPECT_EQ(service_->last_extension().no_improvement().trials(), 30);
 }
 
 TEST_F(CommandTest, ExtendRefusesNothingAndNonsense) {
@@ -252,6 +274,9 @@ TEST_F(CommandTest, ExtendRefusesNothingAndNonsense) {
   EXPECT_EQ(Run({"extend", "lenet", "--target-error", "nan"}), kExitUsage);
   EXPECT_EQ(Run({"extend", "lenet", "--max-wall-time", "0"}), kExitUsage);
   EXPECT_EQ(Run({"extend", "lenet", "--max-wall-time", "soon"}), kExitUsage);
+  for (const char* wrong : {"0", "x", "5:", "5:-1", "5:inf", ":1", "5:1:2"}) {
+    EXPECT_EQ(Run({"extend", "lenet", "--no-improvement", wrong}), kExitUsage) << wrong;
+  }
 }
 
 TEST_F(CommandTest, ExtendTakesANegativeError) {

@@ -90,6 +90,12 @@ TEST(ResultsCsvTest, ParametersThatOnlyAConfigKnowsComeLast) {
   EXPECT_THAT(ResultsCsv(MakeStudy(), {trial}), HasSubstr(",rate,activation,extra,test_error\n"));
 }
 
+TEST(ResultsCsvTest, AParameterThatATrialDoesNotHaveIsEmpty) {
+  v1::Trial trial = MakeTrial();
+  trial.mutable_config()->mutable_fields()->erase("rate");
+  EXPECT_THAT(ResultsCsv(MakeStudy(), {trial}), HasSubstr(",12,,\"relu, leaky\",0.5\n"));
+}
+
 TEST(ResultsCsvTest, NoTrialLeavesTheHeader) {
   EXPECT_THAT(ResultsCsv({}, {}), StartsWith("trial,round,"));
 }

@@ -71,6 +71,29 @@ TEST(RenderStatusTest, RoundsAndBracketsAreShownWhereThereAreAny) {
   EXPECT_THAT(RenderStatus(status, {}), HasSubstr("bracket   round  epochs  size"));
 }
 
+TEST(RenderStatusTest, RungsThatNeverCloseHaveNoSize) {
+  v1::StudyStatus status = MakeSampleStatus();
+  for (v1::RungStatus& rung : *status.mutable_rungs()) rung.clear_size();
+  EXPECT_THAT(RenderStatus(status, {}), HasSubstr("\nepochs  waiting  queued"));
+}
+
+TEST(RenderStatusTest, AllThatAStudyBeganWithIsSaid) {
+  v1::StudyStatus status = MakeSampleStatus();
+  v1::StudySpec* spec = status.mutable_study()->mutable_spec();
+  spec->set_searcher(v1::SEARCHER_TPE);
+  spec->mutable_halving()->set_policy(v1::POLICY_DELAYED_ASHA);
+  spec->mutable_warm_start()->set_study("lenet-1");
+  spec->mutable_warm_start()->set_trials(5);
+  spec->mutable_limits()->mutable_no_improvement()->set_trials(20);
+  EXPECT_THAT(RenderStatus(status, {}),
+              HasSubstr("rule        delayed asha, 2 to 10 epochs, eta 2\n"
+                        "searcher    tpe, seed 42\n"
+                        "warm start  from lenet-1, its best 5 configs at most\n"
+                        "limits      30 evaluations, no improvement within 20 trials\n"));
+  spec->mutable_limits()->mutable_no_improvement()->set_delta(0.001);
+  EXPECT_THAT(RenderStatus(status, {}), HasSubstr("no improvement by 0.001 within 20 trials\n"));
+}
+
 TEST(RenderStatusTest, RunningTrialsBeyondTheLimitAreCounted) {
   v1::StudyStatus status = MakeSampleStatus();
   status.set_running_total(2000);
@@ -157,6 +180,19 @@ rounds      2 within the limits, the last possibly cut
   const std::string text = RenderPlan(MakeSampleStatus().study().spec(), plan, {});
   EXPECT_THAT(text, HasSubstr("rounds      not bounded by the limits\n"));
   EXPECT_THAT(text, HasSubstr("  bracket  epochs  trials\n"));
+}
+
+TEST(RenderPlanTest, WithoutRoundsSaysWhatSomeTrialsComeTo) {
+  v1::StudyPlan plan;
+  plan.add_rungs()->set_trials(8);
+  plan.set_evaluations_per_round(15);
+  plan.set_rounds(2);
+  v1::StudySpec spec = MakeSampleStatus().study().spec();
+  spec.mutable_halving()->set_policy(v1::POLICY_ASHA);
+  const std::string text = RenderPlan(spec, plan, {});
+  EXPECT_THAT(text, HasSubstr("\nThere are no rounds. Each 8 trials come to about:\n"));
+  EXPECT_THAT(text, HasSubstr("evaluations 15 for those\n"));
+  EXPECT_THAT(text, Not(HasSubstr("\nrounds ")));
 }
 
 TEST(RenderStudiesTest, OneLineEach) {

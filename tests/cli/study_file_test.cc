@@ -42,6 +42,24 @@ TEST(ParseStudyTest, ReadsTheBareSpec) {
   EXPECT_EQ(spec->limits().max_rounds(), 2);
 }
 
+TEST(ParseStudyTest, ReadsConditionsLimitsOfImprovementAndAWarmStart) {
+  const auto spec = ParseStudy(R"({
+    "parameters": [{"name": "momentum", "float": {"max": 1},
+                    "when": {"optimizer": ["sgd", "nesterov"], "layers": 3}}],
+    "searcher": "SEARCHER_GP",
+    "limits": {"no_improvement": {"trials": 20, "delta": 0.001}},
+    "warm_start": {"study": "lenet-1", "trials": 10}})",
+                               "x.json");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  const auto& when = spec->parameters(0).when().fields();
+  EXPECT_EQ(when.at("optimizer").list_value().values(1).string_value(), "nesterov");
+  EXPECT_EQ(when.at("layers").number_value(), 3);
+  EXPECT_EQ(spec->limits().no_improvement().trials(), 20);
+  EXPECT_EQ(spec->limits().no_improvement().delta(), 0.001);
+  EXPECT_EQ(spec->warm_start().study(), "lenet-1");
+  EXPECT_EQ(spec->warm_start().trials(), 10);
+}
+
 struct RefusedCase {
   std::string name;
   std::string text;
@@ -95,6 +113,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"NullInList", R"({"parameters": [null]})", "parameters[0] is null"},
         {"ListForConfig", R"({"initial_configs": [[1]]})",
          "initial_configs[0] is [1]; it must be an object"},
+        {"ListForConditions", R"({"parameters": [{"name": "a", "when": ["b"]}]})",
+         "parameters[0].when is [\"b\"]; it must be an object"},
         {"TwoDomains", R"({"parameters": [{"float": {"min": 1}, "int": {"min": 1}}]})",
          "parameters[0]"},
         {"OutOfRange", R"({"halving": {"eta": 3000000000}})", "halving.eta"},

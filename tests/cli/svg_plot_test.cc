@@ -147,6 +147,21 @@ TEST(RenderSvgTest, OneErrorAndOneRungStillMakeAPicture) {
   }
 }
 
+TEST(RenderSvgTest, ATrialMayBeginAtAnyRung) {
+  SampleStudy sample = MakeSampleStudy(1, 7);
+  v1::Trial& late = sample.trials[0];
+  late.clear_curve();
+  late.clear_results();
+  for (const int64_t epochs : {8, 10}) {
+    late.add_results()->set_epochs(epochs);
+    late.mutable_results()->rbegin()->set_error(0.01);
+  }
+  const std::string svg = Draw(WithoutCurves(std::move(sample)));
+  EXPECT_TRUE(IsBalanced(svg));
+  EXPECT_THAT(svg, HasSubstr("best: trial 1, 0.01000"));
+  EXPECT_THAT(svg, HasSubstr("error 0.01000 at 8, 0.01000 at 10 epochs"));
+}
+
 TEST(RenderSvgTest, TenThousandTrialsStayASmallFile) {
   const SampleStudy sample = WithoutCurves(MakeSampleStudy(1250, 3));
   ASSERT_EQ(sample.trials.size(), 10'000u);

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
 #include "gtest/gtest.h"
-#include "server/core/sampler.h"
+#include "server/core/searcher.h"
 #include "tests/support/matchers.h"
 #include "tests/support/scheduler_fixture.h"
 
@@ -52,11 +52,12 @@ TEST(Rule10Seeds, TheSameSeedGivesTheSameConfigsWhateverTheWorkersAndRestarts) {
   EXPECT_NE(ConfigsOfRun(6, 1, 0, false), expected);
 }
 
-TEST(Rule10Seeds, ConfigIIsThatOfTheSampler) {
+TEST(Rule10Seeds, ConfigIIsThatOfTheSearcher) {
   const std::vector<Config> configs = ConfigsOfRun(5, 3, 1, false);
   const SearchSpace space = *SearchSpace::Create({{"x", FloatRange{0, 1}}});
   for (size_t i = 0; i < configs.size(); ++i) {
-    EXPECT_EQ(configs[i], SampleRandom(space, 5, static_cast<int64_t>(i) + 1));
+    const Draws draws(/*seed=*/5, static_cast<int64_t>(i) + 1, /*attempt=*/0);
+    EXPECT_EQ(configs[i], ConfigAt(space, RandomSearcher(1).Propose(draws)));
   }
 }
 

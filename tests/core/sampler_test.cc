@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "server/core/searcher.h"
+#include "server/core/unit_cube.h"
 #include "tests/support/matchers.h"
 
 namespace halving {
@@ -21,6 +23,12 @@ SearchSpace Space(std::vector<Parameter> parameters) {
   absl::StatusOr<SearchSpace> space = SearchSpace::Create(std::move(parameters));
   EXPECT_THAT(space, IsOk());
   return *std::move(space);
+}
+
+// The config that random search has for a trial.
+Config SampleRandom(const SearchSpace& space, uint64_t seed, int64_t trial) {
+  const RandomSearcher searcher(space.parameters().size());
+  return ConfigAt(space, searcher.Propose(Draws(seed, trial, /*attempt=*/0)));
 }
 
 // The first parameter's value in configs 1 to n.

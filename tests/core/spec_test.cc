@@ -4,9 +4,11 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "server/core/plan.h"
 #include "tests/support/matchers.h"
 
 namespace halving {
@@ -123,26 +125,17 @@ INSTANTIATE_TEST_SUITE_P(
          [](auto& s) { s.halving.max_epochs = 1'000'000'001; },
          {"halving.max_epochs is 1000000001", "at most 1000000000"}},
         {"PerRound", [](auto& s) { s.policy = PolicyKind::kHalvingPerRound; }, {}},
-        {"Asha",
-         [](auto& s) { s.policy = PolicyKind::kAsha; },
-         {"halving.policy", "POLICY_HALVING"},
-         absl::StatusCode::kUnimplemented},
-        {"DelayedAsha",
-         [](auto& s) { s.policy = PolicyKind::kDelayedAsha; },
-         {"halving.policy"},
-         absl::StatusCode::kUnimplemented},
-        {"Hyperband",
-         [](auto& s) { s.policy = PolicyKind::kHyperband; },
-         {"halving.policy"},
-         absl::StatusCode::kUnimplemented},
-        {"Sobol",
-         [](auto& s) { s.searcher = SearcherKind::kSobol; },
-         {"searcher", "SEARCHER_RANDOM"},
-         absl::StatusCode::kUnimplemented},
-        {"Tpe",
-         [](auto& s) { s.searcher = SearcherKind::kTpe; },
-         {"searcher"},
-         absl::StatusCode::kUnimplemented},
+        {"Asha", [](auto& s) { s.policy = PolicyKind::kAsha; }, {}},
+        {"DelayedAsha", [](auto& s) { s.policy = PolicyKind::kDelayedAsha; }, {}},
+        {"Hyperband", [](auto& s) { s.policy = PolicyKind::kHyperband; }, {}},
+        {"AshaByRounds",
+         [](auto& s) { s.policy = PolicyKind::kAsha, s.limits.max_rounds = 2; },
+         {"limits.max_rounds is 2", "ASHA has no rounds", "max_evaluations"}},
+        {"DelayedAshaByRounds",
+         [](auto& s) { s.policy = PolicyKind::kDelayedAsha, s.limits.max_rounds = 2; },
+         {"limits.max_rounds is 2", "ASHA has no rounds"}},
+        {"Sobol", [](auto& s) { s.searcher = SearcherKind::kSobol; }, {}},
+        {"Tpe", [](auto& s) { s.searcher = SearcherKind::kTpe; }, {}},
     }),
     [](const auto& info) { return info.param.name; });
 
@@ -335,16 +328,52 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     [](const auto& info) { return info.param.name; });
 
+// (bracket, epochs, trials)
+using Rung = std::tuple<int, int64_t, int64_t>;
+
+std::vector<Rung> RungsOf(const Plan& plan) {
+  std::vector<Rung> rungs;
+  for (const PlannedRung& rung : plan.rungs) {
+    rungs.emplace_back(rung.bracket, rung.epochs, rung.trials);
+  }
+  return rungs;
+}
+
 TEST(MakePlanTest, CountsOneRoundAndTheRoundsWithinTheLimits) {
   const absl::StatusOr<Plan> plan = MakePlan(Valid());
   ASSERT_THAT(plan, IsOk());
-  EXPECT_THAT(plan->ladder.all_epochs(), ElementsAre(2, 4, 8, 10));
-  EXPECT_THAT(plan->ladder.all_sizes(), ElementsAre(8, 4, 2, 1));
+  EXPECT_THAT(RungsOf(*plan),
+              ElementsAre(Rung{0, 2, 8}, Rung{0, 4, 4}, Rung{0, 8, 2}, Rung{0, 10, 1}));
   EXPECT_EQ(plan->evaluations_per_round, 15);
   EXPECT_EQ(plan->epochs_per_round, 8 * 2 + 4 * 2 + 2 * 4 + 1 * 2);
   EXPECT_EQ(plan->epochs_per_round, 34);
   EXPECT_EQ(plan->epochs_per_round_from_scratch, 8 * 2 + 4 * 4 + 2 * 8 + 1 * 10);
   EXPECT_EQ(plan->rounds, 2);
+}
+
+TEST(MakePlanTest, OfHyperbandIsAllItsBracketsOnce) {
+  StudySpec spec = Valid();
+  spec.policy = PolicyKind::kHyperband;
+  spec.limits = {.max_evaluations = 70};
+  const absl::StatusOr<Plan> plan = MakePlan(spec);
+  ASSERT_THAT(plan, IsOk());
+  // ceil(4 / (s + 1) * 2^s) trials begin in the bracket of s + 1 rungs.
+  EXPECT_THAT(
+      RungsOf(*plan),
+      ElementsAre(Rung{0, 2, 8}, Rung{0, 4, 4}, Rung{0, 8, 2}, Rung{0, 10, 1}, Rung{1, 4, 6},
+                  Rung{1, 8, 3}, Rung{1, 10, 1}, Rung{2, 8, 4}, Rung{2, 10, 2}, Rung{3, 10, 4}));
+  EXPECT_EQ(plan->evaluations_per_round, 15 + 10 + 6 + 4);
+  EXPECT_EQ(plan->epochs_per_round, 34 + (6 * 4 + 3 * 4 + 1 * 2) + (4 * 8 + 2 * 2) + 4 * 10);
+  EXPECT_EQ(plan->rounds, 2);
+}
+
+TEST(MakePlanTest, OfAshaIsWhatTheFirstRungOfHalvingComesTo) {
+  StudySpec spec = Valid();
+  spec.policy = PolicyKind::kAsha;
+  const absl::StatusOr<Plan> plan = MakePlan(spec);
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_THAT(RungsOf(*plan),
+              ElementsAre(Rung{0, 2, 8}, Rung{0, 4, 4}, Rung{0, 8, 2}, Rung{0, 10, 1}));
 }
 
 struct RoundsCase {

@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "common/check.h"
 #include "halving/v1/study.pb.h"
+#include "server/core/plan.h"
 #include "server/core/scheduler.h"
 #include "server/core/spec.h"
 #include "server/service/translate.h"
@@ -48,26 +49,31 @@ std::optional<v1::StudySpec> Message(const std::string& bytes) {
 }
 
 void CheckRefusal(const absl::Status& status) {
-  HV_CHECK(absl::IsInvalidArgument(status) || absl::IsUnimplemented(status)) << status;
+  HV_CHECK(absl::IsInvalidArgument(status)) << status;
   HV_CHECK(!status.message().empty()) << status;
 }
 
 void CheckPlan(const StudySpec& spec) {
   const absl::StatusOr<Plan> plan = MakePlan(spec);
   HV_CHECK(plan.ok()) << plan.status();
-  const RungLadder& ladder = plan->ladder;
-  HV_CHECK(ladder.epochs(0) == spec.halving.min_epochs);
-  HV_CHECK(ladder.epochs(ladder.top()) == spec.halving.max_epochs);
-  for (int k = 1; k < ladder.rungs(); ++k) {
-    HV_CHECK(ladder.epochs(k) > ladder.epochs(k - 1)) << "rung " << k;
-    HV_CHECK(ladder.size(k) <= ladder.size(k - 1) && ladder.size(k) >= 1) << "rung " << k;
+  const std::vector<PlannedRung>& rungs = plan->rungs;
+  HV_CHECK(rungs.front().epochs == spec.halving.min_epochs);
+  HV_CHECK(rungs.back().epochs == spec.halving.max_epochs);
+  int64_t trials = 0;
+  for (size_t i = 0; i < rungs.size(); ++i) {
+    HV_CHECK(rungs[i].trials >= 1) << "rung " << i;
+    trials += rungs[i].trials;
+    if (rungs[i].rung == rungs[i].bracket) continue;
+    HV_CHECK(rungs[i].bracket == rungs[i - 1].bracket) << "rung " << i;
+    HV_CHECK(rungs[i].epochs > rungs[i - 1].epochs) << "rung " << i;
+    HV_CHECK(rungs[i].trials <= rungs[i - 1].trials) << "rung " << i;
   }
-  HV_CHECK(plan->evaluations_per_round >= ladder.rungs() && plan->rounds >= 0);
+  HV_CHECK(plan->evaluations_per_round == trials && plan->rounds >= 0);
   HV_CHECK(plan->epochs_per_round > 0 &&
            plan->epochs_per_round <= plan->epochs_per_round_from_scratch);
   v1::StudyPlan message;
   ToProto(*plan, &message);
-  HV_CHECK(message.rungs_size() == ladder.rungs());
+  HV_CHECK(message.rungs_size() == static_cast<int>(rungs.size()));
 }
 
 // Over the wire and back: what DescribeStudy shows can be created again.
@@ -99,10 +105,16 @@ void CheckSound(const Scheduler& scheduler) {
 }
 
 // A study of it, and its first trial.
-void CheckStudy(const StudySpec& spec) {
+void CheckStudy(StudySpec spec) {
   const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
   Scheduler scheduler;
   std::vector<Event> events;
+  if (!spec.warm_start.study.empty()) {
+    const absl::Status refused =
+        scheduler.Execute(CreateStudy{.spec = spec}, now, &events).status();
+    HV_CHECK(absl::IsNotFound(refused)) << refused;
+    spec.warm_start = {};
+  }
   const CreateStudy create{.spec = spec, .fallback_seed = 7};
   const absl::StatusOr<Answer> created = scheduler.Execute(create, now, &events);
   HV_CHECK(created.ok()) << created.status();

@@ -52,6 +52,7 @@ class Run {
   Command NextCall(int choice);
   Command Create();
   Limits SmallLimits();
+  void GiveSpace(StudySpec* spec, NamedConfig* config);
   std::string StudyName() {
     return absl::StrCat("s", data_.ConsumeIntegralInRange(1, kMaxStudies));
   }
@@ -108,24 +109,50 @@ Limits Run::SmallLimits() {
   if (kinds & 4) limits.max_rounds = data_.ConsumeIntegralInRange(1, 2);
   if (kinds & 8) limits.max_wall_time = absl::Seconds(data_.ConsumeIntegralInRange(1, 900));
   if (kinds & 16) limits.target_error = data_.ConsumeIntegralInRange(-2, 10) / 10.0;
+  if (kinds & 32) {
+    limits.no_improvement = {.trials = data_.ConsumeIntegralInRange(1, 5),
+                             .delta = data_.ConsumeIntegralInRange(0, 3) / 10.0};
+  }
   return limits;
+}
+
+// Of infinitely many configs, of three, or with a parameter that does not always exist; and one of
+// its configs.
+void Run::GiveSpace(StudySpec* spec, NamedConfig* config) {
+  switch (data_.ConsumeIntegralInRange(0, 3)) {
+    case 0:
+      spec->parameters = {{"n", IntRange{.min = 1, .max = 3}, {}}};
+      *config = {{"n", 2.0}};
+      break;
+    case 1:
+      spec->parameters = {{"c", Choice{{std::string("a"), std::string("b")}}, {}},
+                          {"x", FloatRange{0, 1}, {{"c", {std::string("a")}}}}};
+      *config = {{"c", std::string("b")}};
+      break;
+    default:
+      spec->parameters = {{"x", FloatRange{0, 1}, {}}};
+      *config = {{"x", 0.5}};
+  }
 }
 
 Command Run::Create() {
   StudySpec spec = {.name = StudyName(),
                     .objective = data_.ConsumeBool() ? "lenet" : "other",
-                    .parameters = {{"x", FloatRange{0, 1}}},
                     .limits = SmallLimits(),
                     .lease = absl::Seconds(data_.ConsumeIntegralInRange(0, 90)),
                     .seed = data_.ConsumeIntegralInRange<uint64_t>(0, 3)};
-  spec.initial_configs.assign(data_.ConsumeIntegralInRange<size_t>(0, 2), {{"x", 0.5}});
+  NamedConfig config;
+  GiveSpace(&spec, &config);
+  spec.initial_configs.assign(data_.ConsumeIntegralInRange<size_t>(0, 2), config);
+  if (data_.ConsumeIntegralInRange(0, 7) == 0) spec.warm_start.study = StudyName();
   spec.halving.min_epochs = data_.ConsumeIntegralInRange(1, 3);
   spec.halving.max_epochs = data_.ConsumeIntegralInRange(1, 6);
   spec.halving.eta = data_.ConsumeIntegralInRange(2, 4);
   spec.halving.prefactor = data_.ConsumeIntegralInRange(2, 6) / 4.0;
   spec.max_attempts = data_.ConsumeIntegralInRange(0, 3);
   spec.keep_checkpoints = data_.ConsumeIntegralInRange(0, 3);
-  if (data_.ConsumeBool()) spec.policy = PolicyKind::kHalvingPerRound;
+  spec.policy = static_cast<PolicyKind>(data_.ConsumeIntegralInRange(1, 5));
+  spec.searcher = static_cast<SearcherKind>(data_.ConsumeIntegralInRange(1, 4));
   return CreateStudy{.spec = std::move(spec), .fallback_seed = 77};
 }
 
@@ -423,7 +450,8 @@ void Run::FinishAll() {
         Execute(Ask{.worker = "patient", .request_id = absl::StrCat("p", i)});
     HV_CHECK(answer.ok()) << answer.status();
     if (!answer->assignment.has_value()) continue;
-    const Completed best{.error = -1.0 * i, .checkpoint_id = "end"};
+    // Below any target, and no better than the one before.
+    const Completed best{.error = -1, .checkpoint_id = "end"};
     const absl::StatusOr<Answer> done =
         Execute(Report{.lease = answer->assignment->lease, .outcome = best});
     HV_CHECK(done.ok()) << done.status();

@@ -61,10 +61,37 @@ TEST_F(StudyServiceTest, CreateOfASpecThatIsWrongIsRefused) {
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("name")));
 }
 
-TEST_F(StudyServiceTest, CreateOfAPolicyThatIsNotServedYetIsUnimplemented) {
+TEST_F(StudyServiceTest, EveryPolicyIsServedAndAshaHasNoRounds) {
+  for (int policy = v1::POLICY_HALVING; policy <= v1::Policy_MAX; ++policy) {
+    v1::StudySpec spec = FlatSpec(absl::StrCat("s", policy), 4);
+    spec.mutable_halving()->set_policy(static_cast<v1::Policy>(policy));
+    EXPECT_THAT(f.Create(spec), IsOk()) << v1::Policy_Name(spec.halving().policy());
+  }
   v1::StudySpec spec = FlatSpec("s", 4);
-  spec.mutable_halving()->set_policy(v1::POLICY_HYPERBAND);
-  EXPECT_THAT(f.Create(spec), StatusIs(StatusCode::kUnimplemented, HasSubstr("POLICY_HALVING")));
+  spec.mutable_halving()->set_policy(v1::POLICY_ASHA);
+  spec.mutable_limits()->set_max_rounds(2);
+  EXPECT_THAT(f.Create(spec), StatusIs(StatusCode::kInvalidArgument, HasSubstr("max_rounds is 2")));
+}
+
+TEST_F(StudyServiceTest, AWarmStartBeginsWithTheBestConfigsAndMayBeRepeated) {
+  ASSERT_THAT(f.Create(FlatSpec("first", 4)), IsOk());
+  v1::StudySpec spec = FlatSpec("second", 4);
+  spec.mutable_warm_start()->set_study("first");
+  EXPECT_THAT(f.Create(spec), StatusIs(StatusCode::kFailedPrecondition, HasSubstr("no result")));
+  const auto first = f.Suggest("w", "r1");
+  f.Report(CompletedOf(first.assignment().lease_id(), 0.5));
+  const absl::StatusOr<v1::Study> study = f.Create(spec);
+  ASSERT_THAT(study, IsOk());
+  EXPECT_EQ(study->spec().warm_start().trials(), 5);
+  ASSERT_EQ(study->spec().initial_configs_size(), 1);
+  EXPECT_EQ(study->spec().initial_configs(0).fields().at("x").number_value(),
+            first.assignment().config().fields().at("x").number_value());
+  const auto better = f.Suggest("w", "r2");
+  f.Report(CompletedOf(better.assignment().lease_id(), 0.25));
+  EXPECT_THAT(f.Create(spec), IsOk()) << "what the other one has found since does not matter";
+  spec.mutable_warm_start()->set_study("third");
+  spec.set_name("fourth");
+  EXPECT_THAT(f.Create(spec), StatusIs(StatusCode::kNotFound, HasSubstr("warm_start.study")));
 }
 
 TEST_F(StudyServiceTest, PlanSaysWhatASpecWouldDoAndCreatesNothing) {

@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
     , SpecRefusalTest,
     testing::ValuesIn(std::vector<Refusal>{
         {"Policy", "halving { policy: 9 }", {"halving.policy is 9", "POLICY_HALVING", "5"}},
-        {"Searcher", "searcher: -1", {"searcher is -1", "SEARCHER_RANDOM", "4"}},
+        {"Searcher", "searcher: -1", {"searcher is -1", "SEARCHER_RANDOM", "5"}},
         {"ConfigNull",
          R"(initial_configs { fields { key: "x" value { null_value: 0 } } })",
          {"initial_configs[0].x is null", "a number, a string, true or false"}},
@@ -74,6 +74,17 @@ INSTANTIATE_TEST_SUITE_P(
          R"(parameters { name: "a" float {} } parameters { name: "b" choice { values {
             string_value: "s" } values { struct_value {} } } })",
          {"parameters[1].choice.values[1] is {}", "a number, a string, true or false"}},
+        {"WhenNull",
+         R"(parameters {} parameters {} parameters { name: "a" when { fields { key: "optimizer"
+            value { null_value: 0 } } } })",
+         {"parameters[2].when.optimizer is null", "a list of values"}},
+        {"WhenObject",
+         R"(parameters { name: "a" when { fields { key: "b" value { struct_value {} } } } })",
+         {"parameters[0].when.b is {}", "a list of values"}},
+        {"WhenListInList",
+         R"(parameters { name: "a" when { fields { key: "b" value { list_value {
+            values { number_value: 1 } values { list_value {} } } } } } })",
+         {"parameters[0].when.b[1] is []", "a number, a string, true or false"}},
         {"OptionsNan",
          R"(objective_options { fields { key: "x" value { number_value: nan } } })",
          {"objective_options", "NaN or infinite"}},
@@ -137,6 +148,25 @@ constexpr char kFullSpec[] = R"pb(
       values { bool_value: true }
     }
   }
+  parameters {
+    name: "w"
+    float { min: 0 max: 1 }
+    when {
+      fields {
+        key: "c"
+        value {
+          list_value {
+            values { string_value: "u" }
+            values { bool_value: true }
+          }
+        }
+      }
+      fields {
+        key: "i"
+        value { list_value { values { number_value: 3 } } }
+      }
+    }
+  }
   initial_configs {
     fields {
       key: "f"
@@ -154,13 +184,15 @@ constexpr char kFullSpec[] = R"pb(
     max_total_epochs: 3
     max_wall_time { seconds: 4 nanos: 5 }
     target_error: 0
+    no_improvement { trials: 6 delta: 0.125 }
   }
   searcher: SEARCHER_SOBOL
   retry {
     max_attempts: 4
     lease { seconds: 90 nanos: 500000000 }
   }
-  seed: 18446744073709551615)pb";
+  seed: 18446744073709551615
+  warm_start { study: "other" trials: 7 })pb";
 
 TEST(SpecTest, ComesBackAsItWas) {
   const auto spec = Parse<v1::StudySpec>(kFullSpec);
@@ -169,6 +201,29 @@ TEST(SpecTest, ComesBackAsItWas) {
   v1::StudySpec shown;
   ToProto(*read, &shown);
   EXPECT_TRUE(MessageDifferencer::Equals(shown, spec)) << shown.DebugString();
+}
+
+TEST(SpecTest, AConditionOfOneValueIsAListOfOne) {
+  const absl::StatusOr<StudySpec> spec = FromProto(Parse<v1::StudySpec>(R"pb(
+    parameters {
+      name: "a"
+      when {
+        fields {
+          key: "b"
+          value { string_value: "u" }
+        }
+      }
+    })pb"));
+  ASSERT_THAT(spec, IsOk());
+  EXPECT_EQ(spec->parameters[0].when,
+            std::vector<Condition>({{.parameter = "b", .values = {std::string("u")}}}));
+}
+
+TEST(SpecTest, WhatIsNotSetIsNotShown) {
+  v1::StudySpec shown;
+  ToProto(*FromProto(v1::StudySpec()), &shown);
+  EXPECT_FALSE(shown.has_warm_start());
+  EXPECT_FALSE(shown.limits().has_no_improvement());
 }
 
 TEST(SpecTest, OfMoreThanAMebibyteIsRefused) {

@@ -293,6 +293,87 @@ TEST_F(ViewsTest, ANewStudyShowsItsRungsAndThatNobodyServesIt) {
   EXPECT_EQ(trials.ByteSizeLong(), 0u);
 }
 
+TEST_F(ViewsTest, BracketsAreShownFromTheirFirstRungUpAlsoBeforeAnybodyIsThere) {
+  v1::StudySpec spec = FlatSpec("s", 30);
+  spec.mutable_halving()->set_max_epochs(4);
+  spec.mutable_halving()->set_policy(v1::POLICY_HYPERBAND);
+  Create(spec);
+  const auto rungs = [this] {
+    v1::StudyStatus status;
+    ShowStatus(scheduler_, study(), now_, &status);
+    std::vector<std::vector<int64_t>> all;
+    for (const v1::RungStatus& rung : status.rungs()) {
+      all.push_back({rung.bracket(), rung.epochs(), rung.size()});
+    }
+    return all;
+  };
+  const std::vector<std::vector<int64_t>> expected = {{0, 1, 4}, {0, 2, 2}, {0, 4, 1},
+                                                      {1, 2, 3}, {1, 4, 1}, {2, 4, 3}};
+  EXPECT_EQ(rungs(), expected);
+  for (int i = 0; i < 5; ++i) Finish(0.1 * i);
+  EXPECT_EQ(rungs(), expected);
+}
+
+TEST_F(ViewsTest, UnderAshaRungsHaveNoSizeAndWhoWaitsMayStillBePromoted) {
+  v1::StudySpec spec = FlatSpec("s", 30);
+  spec.mutable_halving()->set_max_epochs(4);
+  spec.mutable_halving()->set_policy(v1::POLICY_ASHA);
+  Create(spec);
+  for (const double error : {0.5, 0.4, 0.3, kNan}) Finish(error);
+  v1::StudyStatus status;
+  ShowStatus(scheduler_, study(), now_, &status);
+  ASSERT_THAT(status.rungs(), SizeIs(3));
+  for (const v1::RungStatus& rung : status.rungs()) EXPECT_EQ(rung.size(), 0);
+  // Trial 2 was promoted at once, and has the third result; the one that diverged waits nowhere.
+  EXPECT_EQ(status.rungs(0).reported(), 3);
+  EXPECT_EQ(status.rungs(0).promoted(), 1);
+  EXPECT_EQ(status.rungs(0).waiting(), 1);
+  EXPECT_EQ(status.rungs(1).reported(), 1);
+  EXPECT_EQ(status.rungs(1).waiting(), 1);
+}
+
+TEST_F(ViewsTest, AStatusNotesThatEveryConfigWasHandedOut) {
+  v1::StudySpec spec = FlatSpec("s", 9);
+  *spec.mutable_parameters(0) = Parse<v1::Parameter>("name: \"n\" int { min: 1 max: 3 }");
+  Create(spec);
+  const auto notes = [this] {
+    v1::StudyStatus status;
+    ShowStatus(scheduler_, study(), now_, &status);
+    return std::vector<std::string>(status.notes().begin(), status.notes().end());
+  };
+  for (int i = 0; i < 2; ++i) Finish(0.1 * i);
+  EXPECT_THAT(notes(), IsEmpty());
+  Finish(0.5);
+  EXPECT_THAT(notes(), ElementsAre(HasSubstr("every config of the search space was handed out")));
+}
+
+TEST_F(ViewsTest, AParameterThatDoesNotExistIsNotShown) {
+  v1::StudySpec spec = FlatSpec("s", 9);
+  spec.clear_parameters();
+  *spec.add_parameters() = Parse<v1::Parameter>(
+      "name: \"c\" choice { values { string_value: \"a\" } values { string_value: \"b\" } }");
+  *spec.add_parameters() = Parse<v1::Parameter>(R"pb(
+    name: "x"
+    float { max: 1 }
+    when {
+      fields {
+        key: "c"
+        value { string_value: "a" }
+      }
+    })pb");
+  for (const char* value : {"a", "b"}) {
+    auto& fields = *spec.add_initial_configs()->mutable_fields();
+    fields["c"].set_string_value(value);
+    if (fields["c"].string_value() == "a") fields["x"].set_number_value(0.5);
+  }
+  Create(spec);
+  for (int i = 0; i < 2; ++i) Finish(0.1);
+  v1::ListTrialsResponse trials;
+  ASSERT_THAT(ListTrials(study(), {}, &trials), IsOk());
+  EXPECT_THAT(trials.trials(0).config().fields(), SizeIs(2));
+  EXPECT_THAT(trials.trials(1).config().fields(), SizeIs(1));
+}
+
 TEST_F(ViewsTest, InAStudyThatHasEndedNothingIsQueuedOrWaits) {
   v1::StudySpec spec = FlatSpec("s", 30);
   spec.mutable_halving()->set_max_epochs(4);

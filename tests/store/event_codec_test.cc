@@ -49,7 +49,7 @@ TEST(EventCodecTest, EveryDurableKindHasASample) {
     EXPECT_TRUE(IsDurable(event)) << KindOf(event);
     kinds.push_back(event.index());
   }
-  std::vector<size_t> durable(18);
+  std::vector<size_t> durable(19);
   for (size_t i = 0; i < durable.size(); ++i) durable[i] = i;
   EXPECT_EQ(kinds, durable);
 }
@@ -58,7 +58,7 @@ TEST(EventCodecTest, AnEmptyEventOfEachKindComesBackAsItWas) {
   for (const Event& event :
        {Event(StudyCreated{.spec = {.keep_checkpoints = 3}}), Event(TrialSampled{}),
         Event(TrialLeased{}), Event(TrialReported{}), Event(RungClosed{}), Event(WorkerStarted{}),
-        Event(StudyDeleted{}), Event(TrialProgressed{})}) {
+        Event(StudyDeleted{}), Event(TrialProgressed{}), Event(TrialPromoted{})}) {
     const absl::StatusOr<Event> decoded = DecodeEvent(EncodeEvent(event));
     ASSERT_THAT(decoded, IsOk()) << KindOf(event);
     EXPECT_TRUE(*decoded == event) << KindOf(event);
@@ -70,6 +70,24 @@ TEST(EventCodecTest, KeptCheckpointsComeBackAsTheyWereAndWereThreeBeforeThereWas
   EXPECT_TRUE(*DecodeEvent(EncodeEvent(event)) == event);
   const Event before = StudyCreated{.study = 1};
   EXPECT_EQ(std::get<StudyCreated>(*DecodeEvent(EncodeEvent(before))).spec.keep_checkpoints, 3);
+}
+
+TEST(EventCodecTest, WhatVersion2AddedComesBackAsItWas) {
+  StudyCreated created = {.study = 7, .spec = {.name = "s", .keep_checkpoints = 3}};
+  created.spec.parameters = {
+      {.name = "optimizer", .domain = Choice{{std::string("sgd"), 2.0}}},
+      {.name = "momentum",
+       .domain = FloatRange{.min = 0, .max = 1},
+       .when = {{"optimizer", {std::string("sgd"), 2.0, false}}, {"none", {}}}}};
+  created.spec.warm_start = {.study = "other", .trials = 4};
+  created.spec.limits.no_improvement = {.trials = 20, .delta = 0.001};
+  const StudyExtended extended = {.study = 7, .limits = created.spec.limits};
+  const TrialSampled sampled = {.study = 7, .trial = 3, .config = {1, kInactive, 0.5}};
+  for (const Event& event : {Event(created), Event(extended), Event(sampled)}) {
+    const absl::StatusOr<Event> decoded = DecodeEvent(EncodeEvent(event));
+    ASSERT_THAT(decoded, IsOk()) << KindOf(event);
+    EXPECT_TRUE(*decoded == event) << KindOf(event);
+  }
 }
 
 TEST(EventCodecTest, TextThatIsNoUtf8ComesBackAsItWas) {
@@ -153,6 +171,8 @@ const std::map<std::string, std::string>& Version1() {
        "92012e080710031a28372e332e322e362e30303131323233333434353536363737383839396161626263"
        "63646465656666"},
       {"RungClosed", "82011308071001180220012a02030132030204053801"},
+      // Since version 2.
+      {"TrialPromoted", "9a0106080710031801"},
   };
   return *bytes;
 }

@@ -134,6 +134,7 @@ std::vector<Event> ResultEvents() {
                  .promoted = {3, 1},
                  .eliminated = {2, 4, 5},
                  .drained = true},
+      TrialPromoted{.study = 7, .trial = 3, .drained = true},
   };
 }
 
@@ -152,13 +153,13 @@ std::vector<Event> OneOfEachKind() {
 }
 
 std::string KindOf(const Event& event) {
-  constexpr std::array<const char*, 21> kNames = {
+  constexpr std::array<const char*, 22> kNames = {
       "StudyCreated",       "StudyPaused",     "StudyResumed",       "StudyEnded",
       "StudyExtended",      "StudyDeleted",    "RunningTimeCounted", "WorkerStarted",
       "TrialSampled",       "TrialLeased",     "AttemptFailed",      "AttemptReturned",
       "LateReasonRecorded", "TrialProgressed", "TrialReported",      "CheckpointStored",
-      "CheckpointLost",     "RungClosed",      "WorkerSeen",         "LeaseRenewed",
-      "TimePassed"};
+      "CheckpointLost",     "RungClosed",      "TrialPromoted",      "WorkerSeen",
+      "LeaseRenewed",       "TimePassed"};
   static_assert(kNames.size() == std::variant_size_v<Event>, "a kind is new: give samples of it");
   return kNames[event.index()];
 }

@@ -1,13 +1,10 @@
 #include "tests/support/history_checker.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/status.h"
-#include "server/core/sampler.h"
 
 namespace halving {
 namespace {
@@ -34,8 +31,10 @@ absl::Status HistoryChecker::CheckOne(const StudyCreated& event) {
   HV_ASSIGN_OR_RETURN(RungLadder ladder, RungLadder::Create(event.spec.halving));
   HV_ASSIGN_OR_RETURN(SearchSpace space, SearchSpace::Create(event.spec.parameters));
   if (event.spec.seed == 0) return Broken("study ", event.study, " has no seed");
-  const StudyRecord record = {
-      .spec = event.spec, .ladder = std::move(ladder), .space = std::move(space)};
+  StudyRecord record = {.spec = event.spec, .ladder = std::move(ladder), .space = std::move(space)};
+  record.brackets = BracketsOf(record.spec, record.ladder);
+  record.configs = CountDistinct(record.space);
+  for (size_t b = 0; b < record.brackets.size(); ++b) record.round_size += record.brackets[b][b];
   if (!studies_.insert({event.study, record}).second) return Broken("a uid was used again");
   return absl::OkStatus();
 }
@@ -60,6 +59,12 @@ absl::Status HistoryChecker::CheckOne(const StudyEnded& event) {
     return Broken("study ", event.study, " ended twice");
   }
   if (event.reason.empty()) return Broken("study ", event.study, " ended without a reason");
+  const int64_t patience = study.spec.limits.no_improvement.trials;
+  if (absl::StartsWith(event.reason, "no_improvement") &&
+      (patience == 0 || study.since_best < patience)) {
+    return Broken("study ", event.study, " ended after ", study.since_best, " trials of ", patience,
+                  " without improvement");
+  }
   study.state = event.state;
   for (TrialRecord& trial : study.trials) trial.running = false;
   return absl::OkStatus();
@@ -71,29 +76,13 @@ absl::Status HistoryChecker::CheckOne(const StudyExtended& event) {
     return Broken("study ", event.study, " was reopened, but had not COMPLETED");
   }
   study.spec.limits = event.limits;
+  study.since_best = 0;
   if (study.state == StudyState::kCompleted) study.state = StudyState::kRunning;
   return absl::OkStatus();
 }
 
 absl::Status HistoryChecker::CheckOne(const StudyDeleted& event) {
   studies_.at(event.study).trials.clear();
-  return absl::OkStatus();
-}
-
-absl::Status HistoryChecker::CheckOne(const TrialSampled& event) {
-  StudyRecord& study = studies_.at(event.study);
-  const auto next = static_cast<TrialId>(study.trials.size()) + 1;
-  if (study.state != StudyState::kRunning) return Broken("a trial was sampled while not RUNNING");
-  if (event.trial != next) return Broken("trial ", event.trial, " was sampled before ", next);
-  if (event.round != (next - 1) / study.ladder.size(0) + 1) {
-    return Broken("trial ", next, " is of round ", event.round);
-  }
-  const auto initial = static_cast<TrialId>(study.spec.initial_configs.size());
-  const Config expected = next <= initial
-                              ? *study.space.Encode(study.spec.initial_configs[next - 1], "")
-                              : SampleRandom(study.space, study.spec.seed, next);
-  if (event.config != expected) return Broken("trial ", next, " has not the config of its seed");
-  study.trials.push_back({.group = event.group});
   return absl::OkStatus();
 }
 
@@ -131,8 +120,12 @@ absl::Status HistoryChecker::CheckLimits(const StudyRecord& study) const {
   if (limits.max_total_epochs > 0 && epochs > limits.max_total_epochs) {
     return Broken(epochs, " epochs of ", limits.max_total_epochs);
   }
-  if (limits.max_rounds > 0 && trials > limits.max_rounds * study.ladder.size(0)) {
+  if (limits.max_rounds > 0 && trials > limits.max_rounds * study.round_size) {
     return Broken(trials, " trials in ", limits.max_rounds, " rounds");
+  }
+  const int64_t patience = limits.no_improvement.trials;
+  if (patience > 0 && study.since_best >= patience) {
+    return Broken("work goes on after ", study.since_best, " trials without improvement");
   }
   return absl::OkStatus();
 }
@@ -143,9 +136,7 @@ absl::Status HistoryChecker::CheckOne(const AttemptFailed& event) {
   if (!trial.running || event.attempt != trial.attempts) return Broken("failed, but did not run");
   trial.running = false;
   trial.failed = event.final;
-  if (event.final && trial.rung < study.ladder.top()) {
-    study.outcomes[{trial.group, trial.rung}].push_back(event.trial);
-  }
+  if (event.final && trial.rung < study.ladder.top()) AddOutcome(study, event.trial, NAN);
   return absl::OkStatus();
 }
 
@@ -174,56 +165,15 @@ absl::Status HistoryChecker::CheckOne(const TrialReported& event) {
   if (!trial.errors.insert({trial.rung, event.error}).second) return Broken(who, " counts twice");
   trial.running = false;
   if (trial.rung < study.ladder.top()) {
-    study.outcomes[{trial.group, trial.rung}].push_back(event.trial);
+    AddOutcome(study, event.trial, event.error);
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
-}
-
-std::pair<int64_t, int64_t> HistoryChecker::Promotions(const StudyRecord& study,
-                                                       const RungClosed& event, int64_t outcomes,
-                                                       int64_t finite) const {
-  if (!event.drained) {
-    const int64_t all = std::min(study.ladder.size(event.rung + 1), finite);
-    return {all, all};
+  ++study.since_best;
+  const double least = study.spec.limits.no_improvement.delta;
+  if (event.error < study.best_at_top && study.best_at_top - event.error >= least) {
+    study.best_at_top = event.error;
+    study.since_best = 0;
   }
-  const int64_t most = std::min(std::max<int64_t>(1, outcomes / study.ladder.eta()), finite);
-  return {std::min<int64_t>(1, most), most};  // As many as the limits allow.
-}
-
-absl::Status HistoryChecker::CheckOne(const RungClosed& event) {
-  StudyRecord& study = studies_.at(event.study);
-  std::vector<TrialId>& outcomes = study.outcomes[{event.group, event.rung}];
-  const auto count = static_cast<int64_t>(outcomes.size());
-  const std::string where = absl::StrCat("rung ", event.rung, " with ", count, " outcomes ");
-  std::vector<std::pair<double, TrialId>> ranked;
-  for (const TrialId id : outcomes) {
-    const TrialRecord& trial = study.trials[id - 1];
-    const double error = trial.failed ? NAN : trial.errors.at(event.rung);
-    ranked.emplace_back(std::isfinite(error) ? error : INFINITY, id);
-  }
-  std::sort(ranked.begin(), ranked.end());
-  const int64_t finite = std::count_if(ranked.begin(), ranked.end(),
-                                       [](const auto& r) { return std::isfinite(r.first); });
-  // A round with rungs of its own may bring fewer to the rungs above its first.
-  const bool may_be_short = study.spec.policy == PolicyKind::kHalvingPerRound && event.rung > 0;
-  const int64_t size = study.ladder.size(event.rung);
-  if (count > size || count == 0 || (count < size && !event.drained && !may_be_short)) {
-    return Broken(where, "closed, but holds ", size);
-  }
-  const auto [least, most] = Promotions(study, event, count, finite);
-  const auto promoted = static_cast<int64_t>(event.promoted.size());
-  if (promoted < least || promoted > most) {
-    return Broken(where, "promoted ", promoted, ", not ", least, " to ", most);
-  }
-  std::vector<TrialId> ids = event.promoted;
-  ids.insert(ids.end(), event.eliminated.begin(), event.eliminated.end());
-  for (size_t i = 0; i < ids.size() || i < ranked.size(); ++i) {
-    if (ids.size() != ranked.size() || ids[i] != ranked[i].second) {
-      return Broken(where, "ranks ", absl::StrJoin(ids, ","));
-    }
-  }
-  for (const TrialId id : event.promoted) ++study.trials[id - 1].rung;
-  outcomes.clear();
   return absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 #define HALVING_TESTS_SUPPORT_HISTORY_CHECKER_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -48,14 +49,36 @@ class HistoryChecker {
     absl::btree_map<int, int64_t> charged;  // By rung: epochs at the first hand-out.
     GroupKey group;
   };
+  using Sizes = std::vector<int64_t>;  // Of one bracket, by rung; 0 below its first.
+  // Of a rung that never closes.
+  struct OpenRung {
+    int64_t outcomes = 0;
+    int64_t promoted = 0;
+    std::set<std::pair<double, TrialId>> errors;   // The finite ones.
+    std::set<std::pair<double, TrialId>> waiting;  // Those of them that were not promoted.
+  };
   struct StudyRecord {
     StudySpec spec;
     RungLadder ladder;
     SearchSpace space;
+    std::vector<Sizes> brackets;  // By the rung at which they begin.
+    int64_t round_size = 0;
+    int64_t configs = 0;  // Of a small finite space; else 0.
     StudyState state = StudyState::kRunning;
     std::vector<TrialRecord> trials;
+    std::set<Config> handed_out;
+    std::vector<int64_t> begun;  // In this round, by bracket.
     absl::btree_map<std::pair<GroupKey, int>, std::vector<TrialId>> outcomes;
+    absl::btree_map<int, OpenRung> open;
+    double best_at_top = std::numeric_limits<double>::infinity();
+    int64_t since_best = 0;  // Trials at the top since one of them was that.
   };
+
+  static bool IsAsha(const StudyRecord& study) {
+    return study.spec.policy == PolicyKind::kAsha || study.spec.policy == PolicyKind::kDelayedAsha;
+  }
+  static std::vector<Sizes> BracketsOf(const StudySpec& spec, const RungLadder& ladder);
+  static int64_t CountDistinct(const SearchSpace& space);
 
   absl::Status CheckOne(const StudyCreated& event);
   absl::Status CheckOne(const StudyPaused& event);
@@ -70,11 +93,16 @@ class HistoryChecker {
   absl::Status CheckOne(const TrialProgressed& event);
   absl::Status CheckOne(const TrialReported& event);
   absl::Status CheckOne(const RungClosed& event);
+  absl::Status CheckOne(const TrialPromoted& event);
   template <typename Other>
   absl::Status CheckOne(const Other&) {
     return absl::OkStatus();
   }
   absl::Status CheckLimits(const StudyRecord& study) const;
+  absl::Status CheckPlacement(StudyRecord& study, const TrialSampled& event) const;
+  absl::Status CheckConfig(const StudyRecord& study, const TrialSampled& event) const;
+  // A result below the top, or a failure for good (NaN).
+  static void AddOutcome(StudyRecord& study, TrialId id, double error);
   // How many of the outcomes' best must go on: at least, and at most.
   std::pair<int64_t, int64_t> Promotions(const StudyRecord& study, const RungClosed& event,
                                          int64_t outcomes, int64_t finite) const;

@@ -8,8 +8,9 @@
 
 namespace halving {
 
-// One to three studies of any limits, ladder and policy that are served, up to twelve workers, and
-// SimFaults::Rough(). The same seed gives the same options.
+// One to three studies of any limits, ladder, policy, search space and searcher (but the Gaussian
+// process, which is slow), up to twelve workers, and SimFaults::Rough(). The same seed gives the
+// same options.
 SimOptions RandomOptions(uint64_t seed);
 
 }  // namespace halving

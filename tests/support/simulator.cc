@@ -445,6 +445,7 @@ void Simulation::Extend(const Study& study) {
   if (limits.max_total_epochs > 0) limits.max_total_epochs += 20;
   if (limits.max_wall_time > absl::ZeroDuration()) limits.max_wall_time += absl::Minutes(10);
   if (limits.target_error.has_value()) *limits.target_error /= 2;
+  limits.no_improvement.trials *= 2;
   const absl::StatusOr<Answer> answer =
       Execute(ExtendStudy{.name = study.spec().name, .limits = limits});
   if (!answer.ok()) Stop(answer.status());

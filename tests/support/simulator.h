@@ -54,8 +54,8 @@ struct SimOptions {
   int workers = 3;
   absl::Duration epoch = absl::Seconds(10);  // A worker takes half of it to twice as long.
   SimFaults faults;
-  // How often a COMPLETED study is extended: by 7 evaluations, 1 round, 20 epochs, 10 minutes, or
-  // half its target, whichever limits it has.
+  // How often a COMPLETED study is extended: by 7 evaluations, 1 round, 20 epochs, 10 minutes, half
+  // its target, or twice its trials without improvement, whichever limits it has.
   int extensions = 0;
   absl::Duration time_limit = absl::Hours(24 * 30);  // Virtual. A study that lasts longer hangs.
   // The journal of an earlier run, whose workers are all gone. Its studies go on.
