@@ -144,7 +144,8 @@ class Crossing : public CurveProblem {
  protected:
   double Curve(const Place&, double final_error, double epochs) const override {
     const double quality = (kChance - final_error) / (kChance - kBestError);  // 0 to 1.
-    const double time = static_cast<double>(kMaxEpochs) * (0.01 + 0.15 * quality * quality * quality);
+    const double time =
+        static_cast<double>(kMaxEpochs) * (0.01 + 0.15 * quality * quality * quality);
     const double end = std::exp(-static_cast<double>(kMaxEpochs) / time);
     const double left = (std::exp(-epochs / time) - end) / (1 - end);
     return final_error + (kChance - final_error) * left;

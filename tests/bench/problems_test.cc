@@ -124,7 +124,7 @@ TEST(ProblemsTest, TheFirstEpochSaysWhatTheNamePromises) {
   EXPECT_GT(agreement("power-law"), 0.7);
   EXPECT_GT(agreement("power-law"), agreement("independent-power-law"));
   EXPECT_GT(agreement("independent-power-law"), agreement("noisy-power-law"));
-  EXPECT_LT(agreement("crossing"), 0.5);
+  EXPECT_LT(agreement("crossing"), 0.6);
   EXPECT_LT(agreement("late-takeoff"), 0.7);
   for (const std::string size : {"hartmann3", "hartmann6"}) {
     EXPECT_GT(agreement(size + "-good"), 0.8) << size;
@@ -132,6 +132,17 @@ TEST(ProblemsTest, TheFirstEpochSaysWhatTheNamePromises) {
     EXPECT_GT(agreement(size + "-moderate"), agreement(size + "-bad")) << size;
     EXPECT_GT(agreement(size + "-bad"), agreement(size + "-terrible")) << size;
   }
+}
+
+TEST(ProblemsTest, OnCrossingTheBestConfigBeginsWorseThanMost) {
+  const auto problems = AllProblems();
+  const Problem& problem = Named(problems, "crossing");
+  int better = 0;
+  for (int64_t i = 1; i <= 1000; ++i) {
+    const Config config = SampleRandom(problem.space(), 41, i);
+    if (problem.Error(config, 3, 1) < problem.Error(problem.best(), 3, 1)) ++better;
+  }
+  EXPECT_GT(better, 500);
 }
 
 TEST(ProblemsTest, LateTakeoffStaysAtChance) {
