@@ -124,7 +124,8 @@ std::string TickLabel(double tick) {
 class ChartWriter {
  public:
   explicit ChartWriter(const LineChart& chart) : chart_(chart) {
-    columns_ = std::clamp<size_t>(chart.panels.size(), 1, kMostColumns);
+    const size_t panels = chart.panels.size();
+    columns_ = panels == 4 ? 2 : std::clamp<size_t>(panels, 1, kMostColumns);
     rows_ = (chart.panels.size() + columns_ - 1) / columns_;
     width_ = 2 * kMargin + static_cast<double>(columns_) * (kLeft + kPanelWidth + kGapRight);
     legend_columns_ = static_cast<size_t>((width_ - 2 * kMargin - kLeft) / kLegendEntry);
