@@ -19,7 +19,8 @@ FLOORS = {
     "worker/agent": ["common", "worker/agent", "halving/v1"],
     "worker/trainer": ["common", "worker/trainer"],
     "cli": ["common", "cli", "halving/v1"],
-    "tests": ["common", "server", "worker", "cli", "tests", "halving/v1", "grpc/health"],
+    "tests": ["common", "server", "worker", "cli", "bench", "tests", "halving/v1",
+              "grpc/health"],
     "bench": ["common", "server", "worker", "bench", "halving/v1"],
 }
 OURS = ("common/", "server/", "worker/", "cli/", "tests/", "bench/", "halving/", "grpc/health/")

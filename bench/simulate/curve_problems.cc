@@ -110,6 +110,32 @@ class PowerLaw : public CurveProblem {
   }
 };
 
+// floor, a and b are the parameters themselves, each independent of the others, with noise of the
+// given deviation below the top: nothing at the first epoch tells how it will end but the error
+// itself.
+class IndependentPowerLaw : public Problem {
+ public:
+  IndependentPowerLaw(const std::string& name, double noise)
+      : Problem({.name = name,
+                 .parameters = {{"floor", FloatRange{0.05, 0.5}},
+                                {"a", FloatRange{0.2, 0.9}},
+                                {"b", FloatRange{0.3, 1}}},
+                 .ladder = {.min_epochs = 1, .max_epochs = kMaxEpochs, .eta = 3},
+                 .best = {0.05, 0.2, 1}}),
+        noise_(noise) {
+    Finish();
+  }
+
+  double Error(const Config& config, int64_t epochs, uint64_t seed) const override {
+    const double error = config[0] + config[1] * std::pow(static_cast<double>(epochs), -config[2]);
+    if (epochs >= kMaxEpochs) return error;
+    return error + noise_ * Normal(MixBits(seed, kNoiseStream, static_cast<uint64_t>(epochs)));
+  }
+
+ private:
+  const double noise_;
+};
+
 // An exponential fall from chance, the slower the better it ends.
 class Crossing : public CurveProblem {
  public:
@@ -118,7 +144,8 @@ class Crossing : public CurveProblem {
  protected:
   double Curve(const Place&, double final_error, double epochs) const override {
     const double quality = (kChance - final_error) / (kChance - kBestError);  // 0 to 1.
-    const double time = static_cast<double>(kMaxEpochs) * (0.02 + 0.2 * quality * quality);
+    const double time =
+        static_cast<double>(kMaxEpochs) * (0.01 + 0.15 * quality * quality * quality);
     const double end = std::exp(-static_cast<double>(kMaxEpochs) / time);
     const double left = (std::exp(-epochs / time) - end) / (1 - end);
     return final_error + (kChance - final_error) * left;
@@ -146,11 +173,17 @@ class LateTakeoff : public CurveProblem {
 
 }  // namespace
 
-std::unique_ptr<const Problem> PowerLawProblem() { return std::make_unique<PowerLaw>(); }
+std::vector<std::unique_ptr<const Problem>> PowerLawProblems() {
+  std::vector<std::unique_ptr<const Problem>> problems;
+  problems.push_back(std::make_unique<PowerLaw>());
+  problems.push_back(std::make_unique<IndependentPowerLaw>("independent-power-law", 0));
+  problems.push_back(std::make_unique<IndependentPowerLaw>("noisy-power-law", 0.05));
+  return problems;
+}
 
 std::vector<std::unique_ptr<const Problem>> CurveProblems() {
   std::vector<std::unique_ptr<const Problem>> problems;
-  problems.push_back(PowerLawProblem());
+  problems.push_back(std::make_unique<PowerLaw>());
   problems.push_back(std::make_unique<Crossing>());
   problems.push_back(std::make_unique<LateTakeoff>());
   return problems;

@@ -23,14 +23,17 @@ struct GoodResultSetup {
 double GoodError(const Problem& problem, double share);
 
 struct GoodResult {
-  double time = 0;  // Until a trial with a good config had reported at max_epochs.
+  bool found = false;
+  double time =
+      0;  // Until a trial with a good config had reported at max_epochs, or it was given up.
+  double mean_checkpoints = 0;  // Over the time; the most at any one time:
   int64_t most_checkpoints = 0;
 };
 absl::StatusOr<GoodResult> TimeToGoodResult(const GoodResultSetup& setup,
                                             const PolicyChoice& policy, uint64_t seed);
 
-// With 8, 32 and 128 workers, for each policy: the mean time, its ratios to strict's and ASHA's,
-// and the most checkpoints held.
+// On each of PowerLawProblems() with 8, 32 and 128 workers, for each policy: the mean time, its
+// ratios to strict's and ASHA's, and the checkpoints held.
 absl::StatusOr<Findings> GoodResultExperiment(const ExperimentOptions& options,
                                               const std::vector<PolicyChoice>& policies);
 

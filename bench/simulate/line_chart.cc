@@ -84,6 +84,15 @@ double NiceStep(double span, int count) {
   return 10 * power;
 }
 
+// The next such number at `value` or below.
+double NiceBelow(double value) {
+  const double power = std::pow(10, std::floor(std::log10(value)));
+  for (const double factor : {5.0, 2.0}) {
+    if (factor * power <= value * 1.001) return factor * power;
+  }
+  return power;
+}
+
 std::vector<double> Ticks(const Range& range, bool log) {
   std::vector<double> ticks;
   if (!log) {
@@ -115,7 +124,8 @@ std::string TickLabel(double tick) {
 class ChartWriter {
  public:
   explicit ChartWriter(const LineChart& chart) : chart_(chart) {
-    columns_ = std::clamp<size_t>(chart.panels.size(), 1, kMostColumns);
+    const size_t panels = chart.panels.size();
+    columns_ = panels == 4 ? 2 : std::clamp<size_t>(panels, 1, kMostColumns);
     rows_ = (chart.panels.size() + columns_ - 1) / columns_;
     width_ = 2 * kMargin + static_cast<double>(columns_) * (kLeft + kPanelWidth + kGapRight);
     legend_columns_ = static_cast<size_t>((width_ - 2 * kMargin - kLeft) / kLegendEntry);
@@ -193,6 +203,11 @@ class ChartWriter {
     return range;
   }
 
+  // Out to numbers that are labelled, so that there are two at least.
+  static Range Rounded(Range range, bool log) {
+    return log ? Range{NiceBelow(range.min), NiceStep(range.max, 1)} : range;
+  }
+
   void Panel(size_t index) {
     const ChartPanel& panel = chart_.panels[index];
     const double left =
@@ -207,7 +222,8 @@ class ChartWriter {
       if (chart_.shared_y) AddTo(other, &ignored, &y_range);
     }
     const Axis x{Widened(x_range, chart_.log_x), chart_.log_x, left, left + kPanelWidth};
-    const Axis y{Widened(y_range, chart_.log_y), chart_.log_y, top + kPanelHeight, top};
+    const Axis y{Rounded(Widened(y_range, chart_.log_y), chart_.log_y), chart_.log_y,
+                 top + kPanelHeight, top};
     Axes(panel, x, y);
     for (const ChartLine& line : panel.lines) Draw(line, x, y);
   }

@@ -16,8 +16,10 @@ std::vector<std::unique_ptr<const Problem>> AnalyticProblems();
 // well begins badly) and late-takeoff (at chance for some time).
 std::vector<std::unique_ptr<const Problem>> CurveProblems();
 
-// The first of them alone.
-std::unique_ptr<const Problem> PowerLawProblem();
+// Power laws alone, by how much a low rung tells of the end: power-law as above, where good configs
+// lie together; independent-power-law, where floor, scale and exponent are drawn for themselves;
+// and noisy-power-law, the same with a noise of 0.05 on each error below the top.
+std::vector<std::unique_ptr<const Problem>> PowerLawProblems();
 
 }  // namespace halving
 

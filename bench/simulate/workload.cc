@@ -59,6 +59,7 @@ class Workload {
   };
 
   absl::Time Now() const { return absl::UnixEpoch() + now_ * kUnit; }
+  void AdvanceTo(double time);
   absl::Status Create();
   Answer Execute(const Command& command);
   // Whether there was something for it.
@@ -83,6 +84,7 @@ class Workload {
   std::vector<Event> events_;  // Of the last command.
   double busy_ = 0;
   int64_t checkpoints_ = 0;
+  double checkpoint_time_ = 0;
   WorkloadResult result_;
 };
 
@@ -119,7 +121,7 @@ absl::StatusOr<WorkloadResult> Workload::Run() {
                        " units of virtual time, and leases no longer; "
                        "give it an end: max_time, max_epochs_spent or a limit of the study"));
     }
-    now_ = due.time;
+    AdvanceTo(due.time);
     if (!Finish(workers_[due.worker]) || study_->ended()) break;
     // Whoever has just reported asks first.
     idle_.insert(idle_.begin(), due.worker);
@@ -127,6 +129,11 @@ absl::StatusOr<WorkloadResult> Workload::Run() {
   }
   Summarise();
   return std::move(result_);
+}
+
+void Workload::AdvanceTo(double time) {
+  checkpoint_time_ += static_cast<double>(checkpoints_) * (time - now_);
+  now_ = time;
 }
 
 Answer Workload::Execute(const Command& command) {
@@ -228,11 +235,13 @@ void Workload::Complete(const Worker& worker) {
 
 void Workload::Summarise() {
   const bool cut = !due_.empty() && due_.top().time > options_.max_time;
-  result_.end_time = cut ? options_.max_time : now_;
+  if (cut) AdvanceTo(options_.max_time);
+  result_.end_time = now_;
   // What runs on at the end counts up to there.
   for (; !due_.empty(); due_.pop()) busy_ += result_.end_time - workers_[due_.top().worker].start;
   const double total = result_.end_time * static_cast<double>(workers_.size());
   result_.busy_share = total > 0 ? busy_ / total : 0;
+  result_.mean_checkpoints = now_ > 0 ? checkpoint_time_ / now_ : 0;
 }
 
 }  // namespace

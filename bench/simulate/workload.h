@@ -56,7 +56,9 @@ struct WorkloadResult {
   int64_t epochs_spent = 0;             // Whole epochs of jobs that ended.
   int64_t lost_jobs = 0;
   int64_t asks = 0;
-  int64_t most_checkpoints = 0;  // Stored and not dropped, at any one time.
+  // Stored and not dropped: the most at any one time, and the mean over the time.
+  int64_t most_checkpoints = 0;
+  double mean_checkpoints = 0;
 };
 
 // Equal options give equal results. Errors: those of Normalise() and CreateStudy; OUT_OF_RANGE when
