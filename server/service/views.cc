@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/status.h"
 #include "server/service/paging.h"
 #include "server/service/translate.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr int kMaxRunningShown = 1000;
 // Fewer equal errors may be chance.
 constexpr int64_t kTiedErrors = 4;
+// Below this, what a rung says about the next one is hardly worth its epochs.
+constexpr double kPoorCorrelation = 0.3;
 
 void ShowResult(const Study& study, const RungResult& result, v1::RungResult* to) {
   to->set_epochs(study.ladder().epochs(result.rung));
@@ -97,6 +100,20 @@ void NoteTies(const Study& study, GroupKey group, const Levels& levels, v1::Stud
   }
 }
 
+// A rung whose order says little about that of the next one promotes almost by chance.
+void NotePoorForecast(const Study& study, int rung, v1::StudyStatus* to) {
+  const RungPairs& pairs = study.PairsAt(rung);
+  const std::optional<double> correlation = pairs.Correlation();
+  if (!correlation.has_value() || *correlation >= kPoorCorrelation) return;
+  const int64_t epochs = study.ladder().epochs(rung);
+  const bool hyperband = study.spec().policy == PolicyKind::kHyperband;
+  to->add_notes(absl::StrFormat(
+      "the order at %d epochs says little about that at %d (rank correlation %.2f over the last %d "
+      "trials that reached both); set a larger min_epochs%s in the next study",
+      epochs, study.ladder().epochs(rung + 1), *correlation, pairs.size(),
+      hyperband ? "" : ", or POLICY_HYPERBAND,"));
+}
+
 // What a person should know, and would not see at a glance.
 void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now,
                v1::StudyStatus* to) {
@@ -106,6 +123,7 @@ void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now,
                                "\" is connected; start one with halving-worker"));
   }
   for (const auto& [key, levels] : study.rungs().groups()) NoteTies(study, key, levels, to);
+  for (int k = 0; k < study.ladder().top(); ++k) NotePoorForecast(study, k, to);
   if (study.sampler().Exhausted()) {
     to->add_notes(
         "every config of the search space was handed out; further trials repeat them with other "

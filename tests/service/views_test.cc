@@ -434,5 +434,32 @@ TEST_F(ViewsTest, AStatusNotesThatAllErrorsAreEqual) {
   EXPECT_THAT(after.notes(), IsEmpty());
 }
 
+TEST_F(ViewsTest, AStatusNotesARungThatSaysLittleAboutTheNext) {
+  v1::StudySpec spec = FlatSpec("s", 100);
+  spec.mutable_halving()->set_max_epochs(2);
+  Create(spec);
+  const auto notes = [&] {
+    v1::StudyStatus status;
+    ShowStatus(scheduler_, study(), now_, &status);
+    return std::vector<std::string>(status.notes().begin(), status.notes().end());
+  };
+  // Of each two trials one goes on; the better it was, the worse it gets.
+  int promoted = 0;
+  const auto step = [&] {
+    const Assignment next = Take();
+    const auto trial = static_cast<double>(next.lease.trial);
+    const bool above = next.to_epoch == 2;
+    promoted += above ? 1 : 0;
+    Do(Report{.lease = next.lease, .outcome = Completed{.error = above ? trial : -trial}});
+  };
+  while (promoted < 11) step();
+  EXPECT_THAT(notes(), IsEmpty()) << "eleven pairs are too few";
+  while (promoted < 12) step();
+  EXPECT_THAT(notes(),
+              ElementsAre(AllOf(HasSubstr("the order at 1 epochs says little about that at 2"),
+                                HasSubstr("rank correlation -1.00 over the last 12 trials"),
+                                HasSubstr("larger min_epochs, or POLICY_HYPERBAND"))));
+}
+
 }  // namespace
 }  // namespace halving
