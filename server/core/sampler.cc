@@ -16,6 +16,15 @@ constexpr uint64_t kOrderStream = 0x6f72646572;
 constexpr uint64_t kSearcherDraws = 3;
 constexpr uint64_t kRandomDraws = 32;
 
+// A space of more configs counts as infinite: the cursor passes every one of them, and where
+// conditions make most of them equal it may have to pass millions of millions at once.
+constexpr int64_t kMostConfigs = 1'000'000;
+
+int64_t CountedConfigs(const SearchSpace& space) {
+  const int64_t configs = CountConfigs(space);
+  return configs <= kMostConfigs ? configs : 0;
+}
+
 uint64_t Fingerprint(const Config& config) {
   uint64_t bits = config.size();
   for (double value : config) {
@@ -32,7 +41,7 @@ uint64_t Fingerprint(const Config& config) {
 Sampler::Sampler(const StudySpec& spec, const SearchSpace* space, int rungs)
     : space_(space),
       seed_(spec.seed),
-      configs_(CountConfigs(*space)),
+      configs_(CountedConfigs(*space)),
       random_(space->parameters().size()),
       searcher_(Searcher::Create(spec, space, rungs)) {}
 

@@ -13,7 +13,7 @@
 namespace halving {
 
 // Sampler asks the study's searcher, and asks again, or anybody, where a config was handed out
-// before. A space of finitely many configs is so handed out to its last one; only then do configs
+// before. A space of up to a million configs is so handed out to its last one; only then do configs
 // come again. Next() is a function of what was recorded and the seed.
 //
 // Thread-compatible: its Study owns it.
@@ -30,7 +30,7 @@ class Sampler {
   void Learn(int64_t trial, int rung, double error) { searcher_->Learn(trial, rung, error); }
   void Forget(int64_t trial) { searcher_->Forget(trial); }
 
-  // Whether every config of a finite space was handed out.
+  // Whether every config of a space of so few was handed out.
   bool Exhausted() const { return configs_ > 0 && cursor_ == configs_; }
 
  private:
@@ -40,7 +40,7 @@ class Sampler {
 
   const SearchSpace* const space_;
   const uint64_t seed_;
-  const int64_t configs_;  // Of a finite space; 0 of others.
+  const int64_t configs_;  // Of a space of up to a million; 0 of others.
   const RandomSearcher random_;
   const std::unique_ptr<Searcher> searcher_;
   // Fingerprints of 64 bits: a wrong match costs one config out of as many as that.

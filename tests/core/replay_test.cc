@@ -1,6 +1,9 @@
 // Whole studies under faults from a seed: the rules hold at every event, the journal alone gives
 // the same state, and whatever happens every study ends.
+#include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -82,6 +85,75 @@ TEST(Replay, OfEveryPrefixGivesTheStateThatWasThere) {
     ASSERT_EQ(replayed.DebugString(), states[i]);
   }
 }
+
+// A checker that lets everything pass would prove nothing.
+class CheckerTest : public testing::TestWithParam<PolicyKind> {
+ protected:
+  CheckerTest() {
+    StudySpec spec = SmallSpec({.max_evaluations = 60});
+    spec.policy = GetParam();
+    run_ = Simulate({.studies = {spec}, .workers = 5});
+    EXPECT_THAT(run_.status, IsOk());
+  }
+  // Whether `event` may come after the first `count` events of the run.
+  bool Passes(size_t count, const Event& event) const {
+    HistoryChecker checker(HistoryChecker::Depth::kEventsOnly);
+    for (size_t i = 0; i < count; ++i) EXPECT_THAT(checker.Check(run_.events[i]), IsOk());
+    return checker.Check(event).ok();
+  }
+  SimResult run_;
+};
+
+TEST_P(CheckerTest, FindsATrialThatBeginsInTheWrongPlaceOrWithAWrongConfig) {
+  std::optional<Config> earlier;
+  for (size_t i = 0; i < run_.events.size(); ++i) {
+    const auto* sampled = std::get_if<TrialSampled>(&run_.events[i]);
+    if (sampled == nullptr) continue;
+    TrialSampled wrong = *sampled;
+    ++wrong.round;
+    EXPECT_FALSE(Passes(i, wrong)) << "event " << i;
+    for (const GroupKey& group : {GroupKey{.bracket = 9}, GroupKey{.round = 9}}) {
+      wrong = *sampled;
+      wrong.group = group;
+      EXPECT_FALSE(Passes(i, wrong)) << "event " << i;
+    }
+    wrong = *sampled;
+    wrong.config = earlier.value_or(Config{1.5});
+    EXPECT_FALSE(Passes(i, wrong)) << "event " << i;
+    earlier = sampled->config;
+  }
+}
+
+TEST_P(CheckerTest, FindsWhoIsPromotedWithoutARight) {
+  for (size_t i = 0; i < run_.events.size(); ++i) {
+    const auto* closed = std::get_if<RungClosed>(&run_.events[i]);
+    const auto* promoted = std::get_if<TrialPromoted>(&run_.events[i]);
+    if (closed != nullptr && closed->promoted.size() > 1) {
+      RungClosed wrong = *closed;
+      std::swap(wrong.promoted.front(), wrong.promoted.back());
+      EXPECT_FALSE(Passes(i, wrong)) << "event " << i;
+      wrong = *closed;
+      wrong.eliminated.insert(wrong.eliminated.begin(), wrong.promoted.back());
+      wrong.promoted.pop_back();
+      EXPECT_FALSE(Passes(i, wrong) && !closed->drained) << "event " << i;
+    }
+    if (promoted == nullptr) continue;
+    int may = 0;
+    for (TrialId id = 1; id <= 15; ++id) {
+      const TrialPromoted other = {.study = promoted->study, .trial = id};
+      const auto sampled = std::count_if(
+          run_.events.begin(), run_.events.begin() + static_cast<ptrdiff_t>(i),
+          [](const Event& event) { return std::holds_alternative<TrialSampled>(event); });
+      if (id <= sampled && Passes(i, other)) ++may;
+    }
+    EXPECT_LE(may, 3) << "one from each rung: event " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, CheckerTest,
+                         testing::Values(PolicyKind::kHalving, PolicyKind::kHalvingPerRound,
+                                         PolicyKind::kAsha, PolicyKind::kDelayedAsha,
+                                         PolicyKind::kHyperband));
 
 TEST(Simulator, GivesTheSameRunForTheSameSeedAndAnotherForAnother) {
   const SimResult one = Simulate(RandomOptions(3));

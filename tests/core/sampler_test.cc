@@ -184,6 +184,42 @@ TEST(SampleRandomTest, GivesTheSameConfigsInEveryRelease) {
   }
 }
 
+// A study over the parameters, by random search.
+StudySpec SpecOf(const SearchSpace& space) { return {.parameters = space.parameters(), .seed = 7}; }
+
+TEST(SamplerTest, HandsOutASmallSpaceToItsLastConfigBeforeAnyComesAgain) {
+  const SearchSpace space = Space({{"c", Choice{{std::string("a"), std::string("b")}}, {}},
+                                   {"n", IntRange{1, 50}, {{"c", {std::string("a")}}}}});
+  Sampler sampler(SpecOf(space), &space, /*rungs=*/1);
+  std::set<Config> seen;
+  for (int64_t trial = 1; trial <= 51; ++trial) {
+    EXPECT_FALSE(sampler.Exhausted()) << trial;
+    const Config config = sampler.Next(trial);
+    EXPECT_TRUE(seen.insert(config).second) << "trial " << trial;
+    sampler.Record(trial, config);
+  }
+  EXPECT_TRUE(sampler.Exhausted());
+  EXPECT_TRUE(seen.contains(sampler.Next(52)));
+}
+
+// Three configs, which 4 * 10^12 points give: nobody may look at each of those.
+TEST(SamplerTest, AParameterThatCanNeverExistCostsNoTime) {
+  const SearchSpace space =
+      Space({{"a", Choice{{std::string("x"), std::string("y")}}, {}},
+             {"b", Choice{{std::string("x"), std::string("y")}}, {{"a", {std::string("x")}}}},
+             {"n",
+              IntRange{1, 1'000'000'000'000},
+              {{"a", {std::string("y")}}, {"b", {std::string("x")}}}}});
+  Sampler sampler(SpecOf(space), &space, /*rungs=*/1);
+  std::set<Config> seen;
+  for (int64_t trial = 1; trial <= 20; ++trial) {
+    const Config config = sampler.Next(trial);
+    sampler.Record(trial, config);
+    seen.insert(config);
+  }
+  EXPECT_EQ(seen.size(), 3u);
+}
+
 TEST(TrainingSeedTest, IsAFunctionOfStudySeedAndTrialWithin31Bits) {
   std::set<int32_t> seeds;
   for (int64_t trial = 1; trial <= 1000; ++trial) {

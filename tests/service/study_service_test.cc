@@ -78,16 +78,16 @@ TEST_F(StudyServiceTest, AWarmStartBeginsWithTheBestConfigsAndMayBeRepeated) {
   v1::StudySpec spec = FlatSpec("second", 4);
   spec.mutable_warm_start()->set_study("first");
   EXPECT_THAT(f.Create(spec), StatusIs(StatusCode::kFailedPrecondition, HasSubstr("no result")));
-  const auto first = f.Suggest("w", "r1");
-  f.Report(CompletedOf(first.assignment().lease_id(), 0.5));
+  const v1::Assignment first = f.Take("w", "r1");
+  ASSERT_THAT(f.Report(CompletedOf(first.lease_id(), 0.5)), IsOk());
   const absl::StatusOr<v1::Study> study = f.Create(spec);
   ASSERT_THAT(study, IsOk());
   EXPECT_EQ(study->spec().warm_start().trials(), 5);
   ASSERT_EQ(study->spec().initial_configs_size(), 1);
   EXPECT_EQ(study->spec().initial_configs(0).fields().at("x").number_value(),
-            first.assignment().config().fields().at("x").number_value());
-  const auto better = f.Suggest("w", "r2");
-  f.Report(CompletedOf(better.assignment().lease_id(), 0.25));
+            first.config().fields().at("x").number_value());
+  const v1::Assignment better = f.Take("w", "r2");
+  ASSERT_THAT(f.Report(CompletedOf(better.lease_id(), 0.25)), IsOk());
   EXPECT_THAT(f.Create(spec), IsOk()) << "what the other one has found since does not matter";
   spec.mutable_warm_start()->set_study("third");
   spec.set_name("fourth");

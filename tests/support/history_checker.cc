@@ -170,7 +170,8 @@ absl::Status HistoryChecker::CheckOne(const TrialReported& event) {
   }
   ++study.since_best;
   const double least = study.spec.limits.no_improvement.delta;
-  if (event.error < study.best_at_top && study.best_at_top - event.error >= least) {
+  if (std::isfinite(event.error) && event.error < study.best_at_top &&
+      event.error <= study.best_at_top - least) {
     study.best_at_top = event.error;
     study.since_best = 0;
   }
