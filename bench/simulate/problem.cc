@@ -36,14 +36,17 @@ double Problem::Regret(const Config& config) const {
   return std::isnan(regret) ? 1 : std::min(regret, 1.0);
 }
 
+Config RandomConfig(const Problem& problem, uint64_t seed, int64_t i) {
+  const RandomSearcher random(problem.parameters().size());
+  return ConfigAt(problem.space(), random.Propose(Draws(seed, i, 0)));
+}
+
 std::vector<double> RandomFinalErrors(const Problem& problem, size_t count) {
   std::vector<double> errors;
   errors.reserve(count);
-  const RandomSearcher random(problem.parameters().size());
   for (size_t i = 1; i <= count; ++i) {
-    const Config config =
-        ConfigAt(problem.space(), random.Propose(Draws(kScaleSeed, static_cast<int64_t>(i), 0)));
-    const double error = problem.FinalError(config);
+    const double error =
+        problem.FinalError(RandomConfig(problem, kScaleSeed, static_cast<int64_t>(i)));
     errors.push_back(std::isfinite(error) ? error : std::numeric_limits<double>::infinity());
   }
   return errors;

@@ -64,6 +64,9 @@ class Problem {
   double scale_ = 1;
 };
 
+// Config i, from 1, of a random sequence that the seed fixes.
+Config RandomConfig(const Problem& problem, uint64_t seed, int64_t i);
+
 // The final errors of `count` random configs; those that diverged are infinite.
 std::vector<double> RandomFinalErrors(const Problem& problem, size_t count);
 

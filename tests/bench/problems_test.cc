@@ -11,7 +11,6 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/sampler.h"
 #include "tests/support/matchers.h"
 
 namespace halving {
@@ -79,7 +78,7 @@ TEST(ProblemsTest, OptimaArePublishedOnes) {
 
 TEST(ProblemsTest, AtTheTopNoSeedMatters) {
   for (const auto& problem : AllProblems()) {
-    const Config config = SampleRandom(problem->space(), 5, 1);
+    const Config config = RandomConfig(*problem, 5, 1);
     const int64_t top = problem->ladder().max_epochs;
     EXPECT_EQ(problem->Error(config, top, 1), problem->FinalError(config)) << problem->name();
     EXPECT_EQ(problem->Error(config, top, 2), problem->FinalError(config)) << problem->name();
@@ -91,7 +90,7 @@ TEST(ProblemsTest, AtTheTopNoSeedMatters) {
 TEST(ProblemsTest, EveryErrorIsFiniteAndCurvesComeDownToTheEnd) {
   for (const auto& problem : CurveProblems()) {
     for (int64_t i = 1; i <= 500; ++i) {
-      const Config config = SampleRandom(problem->space(), 11, i);
+      const Config config = RandomConfig(*problem, 11, i);
       const double end = problem->FinalError(config);
       for (int64_t epochs = 1; epochs < 81; ++epochs) {
         const double error = problem->Error(config, epochs, 3);
@@ -109,8 +108,8 @@ double Agreement(const Problem& problem) {
   int agree = 0;
   constexpr int kPairs = 4000;
   for (int i = 0; i < kPairs; ++i) {
-    const Config a = SampleRandom(problem.space(), 21, 2 * i + 1);
-    const Config b = SampleRandom(problem.space(), 21, 2 * i + 2);
+    const Config a = RandomConfig(problem, 21, 2 * i + 1);
+    const Config b = RandomConfig(problem, 21, 2 * i + 2);
     const uint64_t seed = static_cast<uint64_t>(i);
     const bool early = problem.Error(a, 1, seed) < problem.Error(b, 1, seed + kPairs);
     if (early == (problem.FinalError(a) < problem.FinalError(b))) ++agree;
@@ -139,7 +138,7 @@ TEST(ProblemsTest, OnCrossingTheBestConfigBeginsWorseThanMost) {
   const Problem& problem = Named(problems, "crossing");
   int better = 0;
   for (int64_t i = 1; i <= 1000; ++i) {
-    const Config config = SampleRandom(problem.space(), 41, i);
+    const Config config = RandomConfig(problem, 41, i);
     if (problem.Error(config, 3, 1) < problem.Error(problem.best(), 3, 1)) ++better;
   }
   EXPECT_GT(better, 500);
@@ -150,7 +149,7 @@ TEST(ProblemsTest, LateTakeoffStaysAtChance) {
   const Problem& problem = Named(problems, "late-takeoff");
   int at_chance = 0;
   for (int64_t i = 1; i <= 100; ++i) {
-    const Config config = SampleRandom(problem.space(), 31, i);
+    const Config config = RandomConfig(problem, 31, i);
     if (std::abs(problem.Error(config, 3, 1) - 0.9) < 0.05 && problem.FinalError(config) < 0.8) {
       ++at_chance;
     }

@@ -152,7 +152,7 @@ Command Run::Create() {
   spec.max_attempts = data_.ConsumeIntegralInRange(0, 3);
   spec.keep_checkpoints = data_.ConsumeIntegralInRange(0, 3);
   spec.policy = static_cast<PolicyKind>(data_.ConsumeIntegralInRange(1, 5));
-  spec.searcher = static_cast<SearcherKind>(data_.ConsumeIntegralInRange(1, 4));
+  spec.searcher = static_cast<SearcherKind>(data_.ConsumeIntegralInRange(1, 5));
   return CreateStudy{.spec = std::move(spec), .fallback_seed = 77};
 }
 

@@ -47,7 +47,7 @@ PolicyKind RandomPolicy(Dice& dice) {
 // One that learns from results, or not.
 SearcherKind RandomSearcherKind(Dice& dice) {
   if (dice.Chance(0.4)) return SearcherKind::kRandom;
-  return static_cast<SearcherKind>(dice.Between(2, static_cast<int64_t>(SearcherKind::kTpe)));
+  return static_cast<SearcherKind>(dice.Between(2, static_cast<int64_t>(SearcherKind::kGp)));
 }
 
 // Mostly one float; else a space with a parameter that does not always exist, or with so few
