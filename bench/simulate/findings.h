@@ -11,6 +11,7 @@ namespace halving {
 struct ExperimentOptions {
   int seeds = 0;  // 0: as many as the experiment needs for its aims.
   int threads = 1;
+  int64_t rounds = 0;  // Of the ladder, that a search may cost. 0: what tells them apart.
   bool quick = false;  // So little that the figures mean nothing; that it runs is shown.
 };
 

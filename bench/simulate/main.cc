@@ -150,6 +150,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--problems", flags->problems, "Of searchers and policies, by commas [all]")
       ->delimiter(',')
       ->type_name("NAME,...");
+  app->add_option("--rounds", flags->options.rounds,
+                  "Of the ladder, that a search of searchers and policies may cost [40]")
+      ->check(CLI::Range(1, 100'000));
   app->add_flag("--quick", flags->options.quick, "Only show that it runs");
 }
 

@@ -48,6 +48,11 @@ struct Row {
   std::vector<Cell> cells;  // By contender.
 };
 
+int64_t CapRounds(const ExperimentOptions& options) {
+  if (options.rounds > 0) return options.rounds;
+  return options.quick ? kQuickCapRounds : kCapRounds;
+}
+
 absl::StatusOr<std::vector<Row>> RunAll(const ExperimentOptions& options,
                                         const std::vector<Contender>& contenders,
                                         const std::vector<const Problem*>& problems, size_t seeds) {
@@ -59,7 +64,7 @@ absl::StatusOr<std::vector<Row>> RunAll(const ExperimentOptions& options,
                                                    .halving = problem->ladder(),
                                                    .limits = {.max_rounds = 1}}));
     rows.push_back({.problem = problem,
-                    .cap = plan.epochs_per_round * (options.quick ? kQuickCapRounds : kCapRounds),
+                    .cap = plan.epochs_per_round * CapRounds(options),
                     .cells = std::vector<Cell>(contenders.size())});
   }
   const size_t of_row = contenders.size() * seeds;
@@ -336,7 +341,7 @@ absl::StatusOr<Findings> SearchExperiment(const ExperimentOptions& options,
                       RunAll(options, question.contenders, problems, seeds));
   Findings findings;
   std::string& text = findings.markdown;
-  text = Explained(question, seeds, options.quick ? kQuickCapRounds : kCapRounds);
+  text = Explained(question, seeds, CapRounds(options));
   for (const Goal& goal : kGoals) {
     absl::StrAppend(&text, "Within ", goal.name, "; ", question.reference,
                     ": median epochs, others: ratio to it:\n\n", ShortTable(question, rows, goal),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace halving {
 namespace {
@@ -30,17 +31,18 @@ double Kernel::At(const Point& a, const Point& b) const {
   return (1 + r + r * r / 3) * std::exp(-r);
 }
 
-GaussianProcess::GaussianProcess(Kernel kernel, std::vector<const Point*> points,
-                                 const std::vector<double>& values)
+GaussianProcess::GaussianProcess(Kernel kernel, std::vector<Point> points,
+                                 const std::vector<double>& values,
+                                 const std::vector<double>& noise)
     : kernel_(std::move(kernel)), points_(std::move(points)), values_(VectorOf(values)) {
   const auto n = static_cast<Eigen::Index>(points_.size());
   Eigen::MatrixXd covariance(n, n);
   for (Eigen::Index i = 0; i < n; ++i) {
     for (Eigen::Index j = 0; j < i; ++j) {
       covariance(i, j) =
-          kernel_.At(*points_[static_cast<size_t>(i)], *points_[static_cast<size_t>(j)]);
+          kernel_.At(points_[static_cast<size_t>(i)], points_[static_cast<size_t>(j)]);
     }
-    covariance(i, i) = 1 + kernel_.noise;
+    covariance(i, i) = 1 + noise[static_cast<size_t>(i)];
   }
   factor_.compute(covariance);  // Looks at the lower triangle only.
   weights_ = factor_.solve(values_);
@@ -49,7 +51,7 @@ GaussianProcess::GaussianProcess(Kernel kernel, std::vector<const Point*> points
 GaussianProcess::Prediction GaussianProcess::At(const Point& point) const {
   Eigen::VectorXd covariances(values_.size());
   for (Eigen::Index i = 0; i < values_.size(); ++i) {
-    covariances(i) = kernel_.At(point, *points_[static_cast<size_t>(i)]);
+    covariances(i) = kernel_.At(point, points_[static_cast<size_t>(i)]);
   }
   const double mean = covariances.dot(weights_);
   factor_.matrixL().solveInPlace(covariances);

@@ -14,9 +14,8 @@ namespace halving {
 // length; two choices that differ, or a parameter that exists at one point only, by one of half an
 // edge.
 struct Kernel {
-  std::vector<double> lengths;  // By parameter, in edges of the cube.
-  double noise = 1e-4;          // Variance of an observation besides.
-  std::vector<bool> is_choice;  // By parameter.
+  std::vector<double> lengths;  // By coordinate, in edges of the cube.
+  std::vector<bool> is_choice;  // By coordinate.
 
   double At(const Point& a, const Point& b) const;
 };
@@ -25,9 +24,9 @@ struct Kernel {
 // make, linear for a mean, quadratic for a variance. Immutable.
 class GaussianProcess {
  public:
-  // The points must outlive it; one value for each.
-  GaussianProcess(Kernel kernel, std::vector<const Point*> points,
-                  const std::vector<double>& values);
+  // One value for each point, and the variance that its observation has besides.
+  GaussianProcess(Kernel kernel, std::vector<Point> points, const std::vector<double>& values,
+                  const std::vector<double>& noise);
 
   struct Prediction {
     double mean = 0;
@@ -40,7 +39,7 @@ class GaussianProcess {
 
  private:
   const Kernel kernel_;
-  const std::vector<const Point*> points_;
+  const std::vector<Point> points_;
   const Eigen::VectorXd values_;
   Eigen::LLT<Eigen::MatrixXd> factor_;  // Of the points' covariance.
   Eigen::VectorXd weights_;             // The covariance's inverse times the values.
