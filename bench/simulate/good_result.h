@@ -28,6 +28,7 @@ struct GoodResult {
       0;  // Until a trial with a good config had reported at max_epochs, or it was given up.
   double mean_checkpoints = 0;  // Over the time; the most at any one time:
   int64_t most_checkpoints = 0;
+  int64_t most_resting_checkpoints = 0;  // That no running job began from.
 };
 absl::StatusOr<GoodResult> TimeToGoodResult(const GoodResultSetup& setup,
                                             const PolicyChoice& policy, uint64_t seed);

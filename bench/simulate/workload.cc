@@ -84,6 +84,7 @@ class Workload {
   std::vector<Event> events_;  // Of the last command.
   double busy_ = 0;
   int64_t checkpoints_ = 0;
+  int64_t resumed_ = 0;  // Jobs that began from one, which is kept in case they are lost.
   double checkpoint_time_ = 0;
   WorkloadResult result_;
 };
@@ -132,6 +133,8 @@ absl::StatusOr<WorkloadResult> Workload::Run() {
 }
 
 void Workload::AdvanceTo(double time) {
+  result_.most_resting_checkpoints =
+      std::max(result_.most_resting_checkpoints, checkpoints_ - resumed_);
   checkpoint_time_ += static_cast<double>(checkpoints_) * (time - now_);
   now_ = time;
 }
@@ -176,6 +179,7 @@ void Workload::Begin(size_t index, const Assignment& assignment) {
   worker.from_epoch = assignment.from_epoch;
   worker.to_epoch = assignment.to_epoch;
   worker.seed = assignment.seed;
+  if (worker.from_epoch > 0) ++resumed_;
   const auto trial = static_cast<size_t>(assignment.lease.trial);
   if (tries_.size() <= trial) tries_.resize(trial + 1);
   Tries& tries = tries_[trial];
@@ -193,6 +197,7 @@ void Workload::Begin(size_t index, const Assignment& assignment) {
 }
 
 bool Workload::Finish(Worker& worker) {
+  if (worker.from_epoch > 0) --resumed_;
   busy_ += now_ - worker.start;
   const auto epochs = static_cast<double>(worker.to_epoch - worker.from_epoch);
   result_.epochs_spent += static_cast<int64_t>(worker.part * epochs);

@@ -59,6 +59,7 @@ struct WorkloadResult {
   // Stored and not dropped: the most at any one time, and the mean over the time.
   int64_t most_checkpoints = 0;
   double mean_checkpoints = 0;
+  int64_t most_resting_checkpoints = 0;  // The most that no running job began from.
 };
 
 // Equal options give equal results. Errors: those of Normalise() and CreateStudy; OUT_OF_RANGE when
