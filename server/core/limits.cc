@@ -98,7 +98,12 @@ absl::StatusOr<Limits> ExtendLimits(const Limits& current, const Limits& extende
   if (extended.max_total_epochs != 0) limits.max_total_epochs = extended.max_total_epochs;
   if (extended.max_wall_time != absl::ZeroDuration()) limits.max_wall_time = extended.max_wall_time;
   if (extended.target_error.has_value()) limits.target_error = extended.target_error;
-  if (extended.no_improvement.trials != 0) limits.no_improvement = extended.no_improvement;
+  if (extended.no_improvement.trials != 0) {
+    limits.no_improvement.trials = extended.no_improvement.trials;
+    if (extended.no_improvement.delta > 0) {
+      limits.no_improvement.delta = extended.no_improvement.delta;
+    }
+  }
   return limits;
 }
 

@@ -33,7 +33,8 @@ struct Limits {
 // INVALID_ARGUMENT, naming the limit, when one is negative or not finite, or when none is set.
 absl::Status CheckLimits(const Limits& limits);
 
-// What `extended` changes in `current`: each limit that is set replaces the old one.
+// What `extended` changes in `current`: each limit that is set replaces the old one; a delta of 0
+// keeps the old one.
 // INVALID_ARGUMENT when none is set, or one would be lowered (a target_error raised).
 absl::StatusOr<Limits> ExtendLimits(const Limits& current, const Limits& extended);
 

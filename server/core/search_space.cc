@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -102,6 +103,16 @@ std::string ConditionsOf(const Parameter& parameter) {
   return text;
 }
 
+// Of a choice: the place of each value. Empty for all else.
+std::map<ParameterValue, double> IndexOf(const Parameter& parameter) {
+  std::map<ParameterValue, double> places;
+  const auto* choice = std::get_if<Choice>(&parameter.domain);
+  for (size_t i = 0; choice != nullptr && i < choice->values.size(); ++i) {
+    places[choice->values[i]] = static_cast<double>(i);
+  }
+  return places;
+}
+
 // So that specs which mean the same are equal. The values must be valid ones.
 void SortConditions(std::vector<Condition>* when) {
   for (Condition& condition : *when) {
@@ -113,27 +124,6 @@ void SortConditions(std::vector<Condition>* when) {
 
 std::string WhereOf(size_t i, const Parameter& parameter) {
   return absl::StrCat("parameters[", i, "] (", parameter.name, ")");
-}
-
-std::optional<double> EncodeValue(const Parameter& parameter, const ParameterValue& value) {
-  if (const auto* choice = std::get_if<Choice>(&parameter.domain)) {
-    const auto at = std::find(choice->values.begin(), choice->values.end(), value);
-    if (at == choice->values.end()) return std::nullopt;
-    return static_cast<double>(at - choice->values.begin());
-  }
-  const double* number = std::get_if<double>(&value);
-  if (number == nullptr || !std::isfinite(*number)) return std::nullopt;
-  if (const auto* range = std::get_if<FloatRange>(&parameter.domain)) {
-    if (*number < range->min || *number > range->max) return std::nullopt;
-    return *number;
-  }
-  const auto& range = std::get<IntRange>(parameter.domain);
-  if (*number < static_cast<double>(range.min) || *number > static_cast<double>(range.max)) {
-    return std::nullopt;
-  }
-  if (std::nearbyint(*number) != *number) return std::nullopt;
-  if ((static_cast<int64_t>(*number) - range.min) % range.step != 0) return std::nullopt;
-  return *number;
 }
 
 }  // namespace
@@ -161,11 +151,34 @@ absl::StatusOr<SearchSpace> SearchSpace::Create(std::vector<Parameter> parameter
     HV_RETURN_IF_ERROR(std::visit([&](const auto& domain) { return CheckDomain(where, domain); },
                                   parameter.domain));
     space.parameters_.push_back(parameter);
+    space.choices_.push_back(IndexOf(parameter));
     HV_ASSIGN_OR_RETURN(std::vector<Gate> gates, space.GatesOf(i));
     space.gates_.push_back(std::move(gates));
     SortConditions(&space.parameters_[i].when);
   }
   return space;
+}
+
+std::optional<double> SearchSpace::EncodeValue(size_t i, const ParameterValue& value) const {
+  const Parameter& parameter = parameters_[i];
+  if (std::holds_alternative<Choice>(parameter.domain)) {
+    const auto at = choices_[i].find(value);
+    if (at == choices_[i].end()) return std::nullopt;
+    return at->second;
+  }
+  const double* number = std::get_if<double>(&value);
+  if (number == nullptr || !std::isfinite(*number)) return std::nullopt;
+  if (const auto* range = std::get_if<FloatRange>(&parameter.domain)) {
+    if (*number < range->min || *number > range->max) return std::nullopt;
+    return *number;
+  }
+  const auto& range = std::get<IntRange>(parameter.domain);
+  if (*number < static_cast<double>(range.min) || *number > static_cast<double>(range.max)) {
+    return std::nullopt;
+  }
+  if (std::nearbyint(*number) != *number) return std::nullopt;
+  if ((static_cast<int64_t>(*number) - range.min) % range.step != 0) return std::nullopt;
+  return *number;
 }
 
 absl::StatusOr<std::vector<SearchSpace::Gate>> SearchSpace::GatesOf(size_t i) const {
@@ -187,10 +200,15 @@ absl::StatusOr<std::vector<SearchSpace::Gate>> SearchSpace::GatesOf(size_t i) co
                      " has no values, so the parameter would never exist; give at least one");
     }
     Gate gate = {.parameter = static_cast<size_t>(other - parameters_.begin())};
+    std::set<double> seen;
     for (const ParameterValue& value : condition.values) {
-      const std::optional<double> encoded = EncodeValue(*other, value);
+      const std::optional<double> encoded = EncodeValue(gate.parameter, value);
       if (!encoded.has_value()) {
         return Invalid(where, " has ", DebugString(value), "; it must be ", Allowed(*other));
+      }
+      if (!seen.insert(*encoded).second) {
+        return Invalid(where, " has ", DebugString(value),
+                       " for the second time; each value may stand once");
       }
       gate.values.push_back(*encoded);
     }
@@ -236,7 +254,7 @@ absl::StatusOr<Config> SearchSpace::Encode(const NamedConfig& named,
     if (at == named.end()) {
       return Invalid(where, " lacks \"", parameter.name, "\"; it must be ", Allowed(parameter));
     }
-    const std::optional<double> encoded = EncodeValue(parameter, at->second);
+    const std::optional<double> encoded = EncodeValue(i, at->second);
     if (!encoded.has_value()) {
       return Invalid(where, " has ", parameter.name, " = ", DebugString(at->second),
                      "; it must be ", Allowed(parameter));

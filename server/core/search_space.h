@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -92,11 +94,14 @@ class SearchSpace {
     std::vector<double> values;
   };
 
+  // As parameter i has it; nullopt when that is outside its domain.
+  std::optional<double> EncodeValue(size_t i, const ParameterValue& value) const;
   // The conditions of parameters[i], those before it being known.
   absl::StatusOr<std::vector<Gate>> GatesOf(size_t i) const;
 
   std::vector<Parameter> parameters_;
-  std::vector<std::vector<Gate>> gates_;  // By parameter.
+  std::vector<std::vector<Gate>> gates_;                   // By parameter.
+  std::vector<std::map<ParameterValue, double>> choices_;  // By parameter: the place of each value.
 };
 
 // The value as a person would write it, for messages: "relu" with quotes, 0.1, true.

@@ -114,6 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"Later", {{"damping", {0.5}}}, "names no parameter that stands before it"},
         {"AFloat", {{"momentum", {0.5}}}, "names a float"},
         {"NoValues", {{"optimizer", {}}}, "would never exist"},
+        {"AValueTwice", {{"warm_up", {1.0, 2.0, 1.0}}}, "has 1 for the second time"},
         {"AValueThatItNeverHas", {{"optimizer", {Text("lamb")}}}, "one of \"adam\" \"sgd\""},
         {"AnIntOutsideItsRange", {{"warm_up", {4.0}}}, "a whole number from 0 to 3"},
     }),

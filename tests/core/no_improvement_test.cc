@@ -86,6 +86,9 @@ TEST(NoImprovementTest, AnExtensionOnlyRaisesIt) {
   EXPECT_THAT(extended({.trials = 3, .delta = 0.2}), refused);
   EXPECT_THAT(extended({.trials = 3, .delta = 0.05}), IsOk());
   EXPECT_THAT(extended({.trials = 9, .delta = 0.05}), IsOk());
+  EXPECT_THAT(extended({.trials = 10}), IsOk());
+  EXPECT_EQ(f.study().spec().limits.no_improvement, (NoImprovement{.trials = 10, .delta = 0.05}))
+      << "a delta that is not said stays";
 }
 
 TEST(NoImprovementTest, ARestartForgetsNothing) {
