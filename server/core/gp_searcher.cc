@@ -124,13 +124,14 @@ void GpSearcher::AddRung(int rung, int judged, double shift, size_t most, Data* 
   }
 }
 
-// Half of what there is room for goes to each rung, from the top down, and the rest to the lowest.
+// Results of the judged rung and above come first. Of the room that they leave, each lower rung
+// gets half, and the lowest the rest.
 GpSearcher::Data GpSearcher::DataOf(int judged, size_t most) const {
   Data data;
   double shift = 0;  // What errors of the rung still change by on the way to the top.
   for (int rung = rungs_ - 1; rung >= 0; --rung) {
     const size_t room = most - data.points.size();
-    AddRung(rung, judged, shift, rung == 0 ? room : (room + 1) / 2, &data);
+    AddRung(rung, judged, shift, rung == 0 || rung >= judged ? room : (room + 1) / 2, &data);
     if (climbers_[rung] > 0) shift += steps_[rung] / static_cast<double>(climbers_[rung]);
   }
   std::vector<double> sorted = data.values;
