@@ -2,7 +2,6 @@
 #ifndef HALVING_BENCH_SIMULATE_KINDS_H_
 #define HALVING_BENCH_SIMULATE_KINDS_H_
 
-#include <ostream>
 #include <string>
 #include <vector>
 
@@ -22,7 +21,7 @@ struct SearcherChoice {
   SearcherKind kind = SearcherKind::kRandom;
 };
 
-// All there may be, those that are compared with first.
+// All there are, those that are compared with first.
 const std::vector<PolicyChoice>& AllPolicies();
 const std::vector<SearcherChoice>& AllSearchers();
 
@@ -31,10 +30,6 @@ inline constexpr char kDefault[] = "default";
 inline constexpr char kPerRound[] = "per round";
 inline constexpr char kAsha[] = "ASHA";
 inline constexpr char kRandom[] = "random";
-
-// Those that this build's Normalise() accepts; a line about each other one goes to `notes`.
-std::vector<PolicyChoice> ServedPolicies(std::ostream& notes);
-std::vector<SearcherChoice> ServedSearchers(std::ostream& notes);
 
 }  // namespace halving
 

@@ -119,9 +119,8 @@ absl::Status Run(const Flags& flags) {
   const auto wanted = [&](const std::string& name) {
     return flags.experiment == kAll || flags.experiment == name;
   };
-  const std::vector<PolicyChoice> policies = ServedPolicies(std::cout);
-  const std::vector<SearcherChoice> searchers = ServedSearchers(std::cout);
-  std::cout << "\n";
+  const std::vector<PolicyChoice>& policies = AllPolicies();
+  const std::vector<SearcherChoice>& searchers = AllSearchers();
   if (wanted(kStraggler)) {
     HV_RETURN_IF_ERROR(Show(StragglerExperiment(flags.options, policies), flags.out));
   }

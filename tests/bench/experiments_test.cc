@@ -1,7 +1,6 @@
 // What policies are held to, in virtual time.
 #include <algorithm>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -25,14 +24,6 @@ using testing::HasSubstr;
 
 constexpr int kThreads = 2;
 
-bool IsServed(const PolicyChoice& policy) {
-  std::ostringstream skipped;
-  for (const PolicyChoice& served : ServedPolicies(skipped)) {
-    if (served.name == policy.name) return true;
-  }
-  return false;
-}
-
 PolicyChoice PolicyNamed(const std::string& name) {
   for (const PolicyChoice& policy : AllPolicies()) {
     if (policy.name == name) return policy;
@@ -41,20 +32,10 @@ PolicyChoice PolicyNamed(const std::string& name) {
   return {};
 }
 
-TEST(KindsTest, WhatIsNotServedIsSkippedAndNamed) {
-  std::ostringstream notes;
-  const size_t served = ServedPolicies(notes).size() + ServedSearchers(notes).size();
-  EXPECT_GE(served, 4U);
-  const std::string text = notes.str();
-  EXPECT_EQ(served + static_cast<size_t>(std::count(text.begin(), text.end(), '\n')),
-            AllPolicies().size() + AllSearchers().size());
-}
-
 class BusyTest : public testing::TestWithParam<PolicyChoice> {};
 
 TEST_P(BusyTest, EveryPolicyButStrictKeepsWorkersBusyInAllCells) {
   const PolicyChoice& policy = GetParam();
-  if (!IsServed(policy)) GTEST_SKIP() << "not served yet";
   const std::vector<StragglerCell> cells = StragglerCells();
   ASSERT_EQ(cells.size(), 16U);
   const auto shares = ParallelMap<double>(cells.size(), kThreads, [&](size_t i) {
