@@ -44,6 +44,15 @@ class StudyTest(harness.EndToEndTest):
         best = min(at_top, key=lambda t: t["results"][-1]["error"])
         self.assertEqual(status["best"]["id"], best["id"])
 
+    def test_every_example_file_is_a_study_that_can_be_created(self):
+        self.start_server()
+        examples = sorted((harness.SOURCE / "examples").glob("*.json"))
+        self.assertGreater(len(examples), 5)
+        for path in examples:
+            name = json.loads(path.read_text())["study"]["name"]
+            self.assertIn(name, self.halving("plan", path))
+            self.assertIn(name, self.halving("create", path))
+
     def test_two_workers_share_a_study(self):
         self.start_server()
         self.start_worker("w1")
