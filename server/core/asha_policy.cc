@@ -55,19 +55,33 @@ int64_t AshaPolicy::HopefulRanks(const Level& level, int64_t running) const {
   return 5 * Outcomes(level) / (4 * ladder_.eta()) + running;
 }
 
+int64_t AshaPolicy::PromotableNow(const Level& level) const {
+  const int64_t places = Outcomes(level) / ladder_.eta();
+  if (delayed_) return std::max<int64_t>(0, places - level.promoted);
+  int64_t promotable = 0;
+  for (const Standings::Key& key : level.standings.waiting()) {
+    if (level.standings.RankOf(key) >= places) break;
+    ++promotable;
+  }
+  return promotable;
+}
+
+// Level by level: the places that the outcomes to come open, what may go on already, and one for
+// a level that has promoted nobody yet; but no more than there are trials to take them.
 Cost AshaPolicy::EarnablePromotions(const RungTable& rungs, const Placement&, bool resumed) const {
   Cost cost;
   const auto group = rungs.groups().find(GroupKey{});
+  const bool empty = group == rungs.groups().end();
+  const Level none;
   int64_t incoming = 1;
   for (int k = 0; k < ladder_.top(); ++k) {
-    int64_t outcomes = incoming;
-    int64_t promoted = 0;
-    if (group != rungs.groups().end()) {
-      const Level& level = group->second[k];
-      outcomes += Outcomes(level) + level.queued + level.running;
-      promoted = level.promoted;
-    }
-    incoming = std::max<int64_t>(0, outcomes / ladder_.eta() - promoted);
+    const Level& level = empty ? none : group->second[k];
+    const int64_t coming = incoming + level.queued + level.running;
+    const int64_t places = (Outcomes(level) + coming) / ladder_.eta() - level.promoted;
+    const auto waiting = static_cast<int64_t>(level.standings.waiting().size());
+    const int64_t first = level.promoted == 0 && !empty ? 1 : 0;
+    incoming =
+        std::min(std::max({int64_t{0}, places, PromotableNow(level), first}), waiting + coming);
     const int64_t epochs = ladder_.epochs(k + 1) - (resumed ? ladder_.epochs(k) : 0);
     cost.evaluations = AddSaturated(cost.evaluations, incoming);
     cost.epochs = AddSaturated(cost.epochs, MultiplySaturated(incoming, epochs));

@@ -12,7 +12,7 @@ namespace halving {
 // No level ever closes. A free worker gets the best trial that waits in the best 1/eta of a level,
 // from the highest level that has one, else a new trial. Delayed (Li et al. 2022, Hyper-Tune): and
 // only if the level has promoted fewer than 1/eta of its outcomes, so that early luck does not
-// fill the upper rungs. Immutable.
+// fill the upper rungs. Who diverged or failed for good is an outcome, ranked last. Immutable.
 class AshaPolicy : public Policy {
  public:
   AshaPolicy(const RungLadder& ladder, bool delayed) : ladder_(ladder), delayed_(delayed) {}
@@ -31,6 +31,9 @@ class AshaPolicy : public Policy {
                           bool resumed) const override;
 
  private:
+  // How many of a level may be promoted as it stands.
+  int64_t PromotableNow(const Level& level) const;
+
   const RungLadder ladder_;
   const bool delayed_;
 };

@@ -14,7 +14,10 @@ constexpr size_t kFitPoints = 40;  // ...and that its lengths are fitted to.
 constexpr size_t kMostPending = 12;
 constexpr double kRungLength = 1;  // To begin with: from the lowest rung to the top.
 constexpr size_t kMostFittedLengths = 12;
-constexpr int kCandidates = 160;
+constexpr size_t kMostSteps = 64;  // From one rung to the next, that a median is taken of.
+constexpr size_t kFreeParameters =
+    16;  // From more on, what is looked at shrinks with their number.
+constexpr size_t kCandidates = 160;
 constexpr int kCentres = 5;  // The best points, near which most candidates lie.
 constexpr double kNearShare = 0.7;
 constexpr double kWidestStep = 0.2;
@@ -50,10 +53,21 @@ Point Near(const SearchSpace& space, Point point, Draws* draws) {
   return point;
 }
 
+double MedianOf(std::deque<double> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 Point Anywhere(size_t parameters, Draws* draws) {
   Point point(parameters);
   for (double& at : point) at = draws->Unit();
   return point;
+}
+
+// So much of `most` that the cost with so many parameters is that with kFreeParameters.
+size_t Scaled(size_t most, size_t least, size_t parameters) {
+  return std::max(least, std::min(most, most * kFreeParameters / parameters));
 }
 
 }  // namespace
@@ -62,7 +76,6 @@ GpSearcher::GpSearcher(const SearchSpace* space, int rungs)
     : results_(space, rungs),
       rungs_(rungs),
       steps_(static_cast<size_t>(rungs)),
-      climbers_(static_cast<size_t>(rungs)),
       fit_at_(space->parameters().size() + 3) {
   for (const Parameter& parameter : space->parameters()) {
     model_.kernel.is_choice.push_back(ChoicesOf(parameter) > 0);
@@ -82,8 +95,8 @@ void GpSearcher::Learn(int64_t trial, int rung, double error) {
   if (!std::isfinite(error)) return;
   double& last = last_[trial - 1];
   if (std::isfinite(last) && std::isfinite(error - last)) {
-    steps_[rung] += error - last;
-    ++climbers_[rung];
+    steps_[rung].push_back(error - last);
+    if (steps_[rung].size() > kMostSteps) steps_[rung].pop_front();
   }
   last = error;
   results_.Add(trial, rung, error);
@@ -132,7 +145,8 @@ GpSearcher::Data GpSearcher::DataOf(int judged, size_t most) const {
   for (int rung = rungs_ - 1; rung >= 0; --rung) {
     const size_t room = most - data.points.size();
     AddRung(rung, judged, shift, rung == 0 || rung >= judged ? room : (room + 1) / 2, &data);
-    if (climbers_[rung] > 0) shift += steps_[rung] / static_cast<double>(climbers_[rung]);
+    if (!steps_[rung].empty()) shift += MedianOf(steps_[rung]);
+    if (!std::isfinite(shift)) shift = 0;
   }
   std::vector<double> sorted = data.values;
   std::sort(sorted.begin(), sorted.end());
@@ -158,7 +172,8 @@ GpSearcher::Data GpSearcher::DataOf(int judged, size_t most) const {
 
 // Greedy: one length for all parameters, with the noise; then each by itself.
 GpSearcher::Model GpSearcher::Fit(int judged) const {
-  const Data data = DataOf(judged, kFitPoints);
+  const size_t parameters = results_.space().parameters().size();
+  const Data data = DataOf(judged, Scaled(kFitPoints, 12, parameters));
   Model best = model_;
   double best_likelihood = -std::numeric_limits<double>::infinity();
   const auto consider = [&](const Model& model) {
@@ -181,7 +196,8 @@ GpSearcher::Model GpSearcher::Fit(int judged) const {
     consider(model);
   }
   const size_t lengths = best.kernel.lengths.size();
-  for (size_t fitted = 0; fitted < std::min(lengths, kMostFittedLengths); ++fitted) {
+  for (size_t fitted = 0; fitted < std::min(lengths, Scaled(kMostFittedLengths, 1, parameters));
+       ++fitted) {
     const size_t i = lengths - 1 - fitted;  // The rung's first.
     const Model start = best;
     for (const double factor : {0.5, 2.0, 4.0}) {
@@ -210,7 +226,7 @@ Point GpSearcher::Propose(Draws draws) const {
   const RandomSearcher random(parameters);
   const int judged = JudgedRung();
   if (judged < 0 || draws.Unit() < kRandomShare) return random.Propose(draws);
-  Data data = DataOf(judged, kPoints);
+  Data data = DataOf(judged, Scaled(kPoints, 16, parameters));
   Believe(judged, &data);
   const GaussianProcess process = ProcessOf(model_, data);
   // What is known, by what it is predicted to give at the rung that is judged.
@@ -224,14 +240,14 @@ Point GpSearcher::Propose(Draws draws) const {
   const auto centres = std::min<int64_t>(kCentres, static_cast<int64_t>(known.size()));
   Point best;
   double best_improvement = -1;
-  for (int i = 0; i < kCandidates; ++i) {
+  for (size_t i = 0; i < Scaled(kCandidates, 16, parameters); ++i) {
     Point candidate = draws.Unit() < kNearShare
                           ? Near(space, known[draws.Below(centres)].second, &draws)
                           : Anywhere(parameters, &draws);
     // Judged as the config that it stands for.
     const Point settled = WithRung(PointOf(space, ConfigAt(space, candidate)), judged);
     const double improvement = ExpectedImprovement(process.At(settled), known.front().first);
-    if (improvement <= best_improvement) continue;
+    if (!best.empty() && !(improvement > best_improvement)) continue;
     best_improvement = improvement;
     best = std::move(candidate);
   }

@@ -3,6 +3,7 @@
 #define HALVING_SERVER_CORE_GP_SEARCHER_H_
 
 #include <cstdint>
+#include <deque>
 #include <set>
 #include <vector>
 
@@ -55,12 +56,11 @@ class GpSearcher : public Searcher {
 
   RungResults results_;
   const int rungs_;
-  std::set<int64_t> pending_;      // Trials without a result.
-  std::vector<double> last_;       // By trial: its newest error; NaN before the first.
-  std::vector<double> steps_;      // By rung: the sum of what errors changed by on the way to it...
-  std::vector<int64_t> climbers_;  // ...and of how many trials.
-  size_t count_ = 0;               // Results, of all rungs.
-  size_t fit_at_ = 0;              // The count that calls for the next fit.
+  std::set<int64_t> pending_;              // Trials without a result.
+  std::vector<double> last_;               // By trial: its newest error; NaN before the first.
+  std::vector<std::deque<double>> steps_;  // By rung: what errors changed by on the way to it.
+  size_t count_ = 0;                       // Results, of all rungs.
+  size_t fit_at_ = 0;                      // The count that calls for the next fit.
   Model model_;
 };
 

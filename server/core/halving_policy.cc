@@ -21,10 +21,12 @@ std::vector<Bracket> OneBracket(const RungLadder& ladder) {
 
 std::vector<Bracket> HyperbandBrackets(const RungLadder& ladder, double prefactor) {
   std::vector<Bracket> brackets;
-  const auto eta = static_cast<double>(ladder.eta());
-  for (int first = 0; first < ladder.rungs(); ++first) {
+  double power = 1;  // eta^s, exact as a product.
+  for (int first = ladder.top(); first >= 0; --first) {
     const int s = ladder.top() - first;
-    const double trials = std::ceil(prefactor * ladder.rungs() / (s + 1) * std::pow(eta, s));
+    // The last bits of a decimal prefactor must not bring a trial.
+    const double trials = std::ceil(prefactor * ladder.rungs() * power / (s + 1) * (1 - 1e-12));
+    power *= static_cast<double>(ladder.eta());
     Bracket bracket = {.first = first,
                        .sizes = std::vector<int64_t>(static_cast<size_t>(ladder.rungs()))};
     auto size = static_cast<int64_t>(std::max(1.0, trials));
@@ -33,6 +35,7 @@ std::vector<Bracket> HyperbandBrackets(const RungLadder& ladder, double prefacto
     }
     brackets.push_back(std::move(bracket));
   }
+  std::reverse(brackets.begin(), brackets.end());
   return brackets;
 }
 

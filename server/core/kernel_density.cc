@@ -11,6 +11,7 @@ namespace {
 constexpr double kMostPoints = 100;
 double LeastBandwidth(double points) { return 0.5 / std::min(kMostPoints, points + 1); }
 constexpr int kMaxRedraws = 16;
+constexpr double kMostOther = 0.999;  // The chance of another choice, at most.
 constexpr double kRootOfTwoPi = 2.5066282746310002;
 
 // The standard normal distribution.
@@ -62,41 +63,48 @@ KernelDensity::KernelDensity(const SearchSpace& space, std::vector<const Point*>
       bandwidths_.push_back(std::max(LeastBandwidth(n), rule));
     }
   }
-  for (const Point* center : points_) factors_.push_back(FactorOf(*center));
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    log_same_.push_back(std::log(1 - std::min(bandwidths_[i], kMostOther)));
+    log_other_.push_back(std::log(bandwidths_[i] / std::max(1.0, choices_[i] - 1)));
+  }
+  for (const Point* center : points_) log_factors_.push_back(LogFactorOf(*center));
 }
 
-double KernelDensity::FactorOf(const Point& center) const {
-  double factor = 1;
+double KernelDensity::LogFactorOf(const Point& center) const {
+  double factor = 0;
   for (size_t i = 0; i < center.size(); ++i) {
     if (center[i] == kInactive || choices_[i] > 0) continue;
     const double inside =
         Cumulative((1 - center[i]) / bandwidths_[i]) - Cumulative(-center[i] / bandwidths_[i]);
-    factor /= bandwidths_[i] * kRootOfTwoPi * inside;
+    factor -= std::log(bandwidths_[i] * kRootOfTwoPi * inside);
   }
   return factor;
 }
 
-double KernelDensity::At(const Point& point) const {
-  double sum = 0;
-  for (size_t p = 0; p < points_.size(); ++p) {
-    const Point* center = points_[p];
-    double exponent = 0;
-    double factor = factors_[p];
-    for (size_t i = 0; i < point.size(); ++i) {
-      const double at = (*center)[i];
-      if (at == kInactive) continue;
-      if (choices_[i] > 0) {
-        const bool same = ChoiceAt(at, choices_[i]) == ChoiceAt(point[i], choices_[i]);
-        const double others = std::max(1.0, choices_[i] - 1);
-        factor *= same ? 1 - bandwidths_[i] : bandwidths_[i] / others;
-      } else {
-        const double z = (point[i] - at) / bandwidths_[i];
-        exponent -= z * z / 2;
-      }
+double KernelDensity::LogKernel(size_t p, const Point& point) const {
+  double log = log_factors_[p];
+  const Point& center = *points_[p];
+  for (size_t i = 0; i < point.size(); ++i) {
+    if (center[i] == kInactive) continue;
+    if (choices_[i] > 0) {
+      const bool same = ChoiceAt(center[i], choices_[i]) == ChoiceAt(point[i], choices_[i]);
+      log += same ? log_same_[i] : log_other_[i];
+    } else {
+      const double z = (point[i] - center[i]) / bandwidths_[i];
+      log -= z * z / 2;
     }
-    sum += factor * std::exp(exponent);
   }
-  return sum / static_cast<double>(points_.size());
+  return log;
+}
+
+double KernelDensity::LogAt(const Point& point) const {
+  // Of many parameters a density is beyond what a double holds; its logarithm is not.
+  std::vector<double> logs;
+  for (size_t p = 0; p < points_.size(); ++p) logs.push_back(LogKernel(p, point));
+  const double most = *std::max_element(logs.begin(), logs.end());
+  double sum = 0;
+  for (const double log : logs) sum += std::exp(log - most);
+  return most + std::log(sum / static_cast<double>(points_.size()));
 }
 
 Point KernelDensity::Draw(Draws* draws, double wider) const {

@@ -19,20 +19,24 @@ class KernelDensity {
   // The points must outlive it; one at least.
   KernelDensity(const SearchSpace& space, std::vector<const Point*> points);
 
-  // At a point with a coordinate for every parameter.
-  double At(const Point& point) const;
+  // Its logarithm at a point with a coordinate for every parameter.
+  double LogAt(const Point& point) const;
 
   // Near one of its points: its kernel, `wider` times as wide.
   Point Draw(Draws* draws, double wider) const;
 
  private:
   // What the kernel at that point is multiplied by, so that it is a density.
-  double FactorOf(const Point& center) const;
+  double LogFactorOf(const Point& center) const;
+  // Of the kernel at points_[p].
+  double LogKernel(size_t p, const Point& point) const;
 
   const std::vector<const Point*> points_;
-  std::vector<double> bandwidths_;  // By parameter; of a choice: the chance to be another one.
-  std::vector<double> factors_;     // By point.
-  std::vector<double> choices_;     // By parameter; 0 for what is no choice.
+  std::vector<double> bandwidths_;   // By parameter; of a choice: the chance to be another one.
+  std::vector<double> log_factors_;  // By point.
+  std::vector<double> choices_;      // By parameter; 0 for what is no choice.
+  std::vector<double> log_same_;     // By parameter, where it is a choice...
+  std::vector<double> log_other_;    // ...that is the same at both points, or another one.
 };
 
 }  // namespace halving

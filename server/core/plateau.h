@@ -15,7 +15,8 @@ class Plateau {
   // A trial's last error. NaN and infinite ones improve nothing.
   void Add(double error, double delta) {
     ++since_;
-    if (!std::isfinite(error) || error >= best_ || error > best_ - delta) return;
+    // A step of just `delta` counts, whatever its last bits.
+    if (!std::isfinite(error) || error >= best_ || best_ - error < delta * (1 - 1e-9)) return;
     best_ = error;
     since_ = 0;
   }

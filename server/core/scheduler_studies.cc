@@ -1,5 +1,5 @@
 // What the commands of people decide.
-#include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
@@ -9,8 +9,31 @@
 namespace halving {
 namespace {
 
-bool StartsWith(const std::vector<NamedConfig>& all, const std::vector<NamedConfig>& first) {
-  return first.size() <= all.size() && std::equal(first.begin(), first.end(), all.begin());
+// Beyond that a spec hardly fits into messages.
+constexpr size_t kMostWarmStartBytes = 256 << 10;
+// How far down the other study's ranking to look for configs that fit.
+constexpr size_t kLookedAt = 10;
+
+size_t BytesOf(const NamedConfig& config) {
+  size_t bytes = 0;
+  for (const auto& [name, value] : config) {
+    const auto* text = std::get_if<std::string>(&value);
+    bytes += name.size() + 16 + (text == nullptr ? 0 : text->size());
+  }
+  return bytes;
+}
+
+// What a repeated request has, where it means the study that exists: what came of its warm start
+// may be among its initial configs, or not.
+void TakeWarmStart(const StudySpec& existing, StudySpec* spec) {
+  WarmStart asked = existing.warm_start;
+  asked.added = 0;
+  if (spec->warm_start != asked || asked.study.empty()) return;
+  std::vector<NamedConfig> own = existing.initial_configs;
+  own.resize(own.size() - static_cast<size_t>(existing.warm_start.added));
+  if (spec->initial_configs != own && spec->initial_configs != existing.initial_configs) return;
+  spec->initial_configs = existing.initial_configs;
+  spec->warm_start = existing.warm_start;
 }
 
 }  // namespace
@@ -48,11 +71,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& comma
   if (spec.seed == 0) spec.seed = existing->spec().seed;
   // An extension does not make the request that created the study another one.
   if (spec.limits == existing->first_limits()) spec.limits = existing->spec().limits;
-  // What the other study's best were then.
-  if (spec.warm_start == existing->spec().warm_start && !spec.warm_start.study.empty() &&
-      StartsWith(existing->spec().initial_configs, spec.initial_configs)) {
-    spec.initial_configs = existing->spec().initial_configs;
-  }
+  TakeWarmStart(existing->spec(), &spec);
   if (spec == existing->spec()) return Decision{.answer = {.study = existing->uid()}};
   return absl::AlreadyExistsError(absl::StrCat(
       "a study \"", spec.name, "\" with another spec exists and is ", StateName(existing->state()),
@@ -61,23 +80,31 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& comma
 
 // Those of the other study's best that lie in this study's space.
 absl::Status Scheduler::AddWarmStart(StudySpec* spec) const {
+  spec->warm_start.added = 0;
   if (spec->warm_start.study.empty()) return absl::OkStatus();
   const absl::StatusOr<const Study*> other = NamedStudy(spec->warm_start.study);
   if (!other.ok()) {
     return absl::NotFoundError(absl::StrCat("warm_start.study: ", other.status().message()));
   }
   HV_ASSIGN_OR_RETURN(const SearchSpace space, SearchSpace::Create(spec->parameters));
+  std::set<Config> known;
+  for (const NamedConfig& config : spec->initial_configs) known.insert(*space.Encode(config, ""));
   absl::Status refused;  // Why the first of them that does not fit does not.
-  int32_t added = 0;
-  for (const TrialId id : (*other)->BestTrials(static_cast<size_t>(spec->warm_start.trials))) {
-    NamedConfig config = (*other)->space().Decode((*other)->FindTrial(id)->config);
-    const absl::Status fits = space.Encode(config, absl::StrCat("trial ", id)).status();
-    refused.Update(fits);
-    if (!fits.ok()) continue;
+  const auto wanted = static_cast<size_t>(spec->warm_start.trials);
+  size_t bytes = 0;
+  int32_t& added = spec->warm_start.added;
+  const std::vector<TrialId> best = (*other)->BestTrials(kLookedAt * wanted);
+  for (size_t i = 0; i < best.size() && static_cast<size_t>(added) < wanted; ++i) {
+    NamedConfig config = (*other)->space().Decode((*other)->FindTrial(best[i])->config);
+    const absl::StatusOr<Config> fits = space.Encode(config, absl::StrCat("trial ", best[i]));
+    refused.Update(fits.status());
+    if (!fits.ok() || !known.insert(*fits).second) continue;
+    bytes += BytesOf(config);
+    if (bytes > kMostWarmStartBytes) break;
     spec->initial_configs.push_back(std::move(config));
     ++added;
   }
-  if (added > 0) return absl::OkStatus();
+  if (added > 0 || (refused.ok() && !best.empty())) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "warm_start.study \"", spec->warm_start.study, "\" has ",
       refused.ok() ? std::string("no result yet; wait for one, or leave warm_start out")

@@ -139,11 +139,10 @@ absl::StatusOr<SearchSpace> SearchSpace::Create(std::vector<Parameter> parameter
       return Invalid("parameters[", i, "].name has ", parameter.name.size(),
                      " bytes; it must have 1 to ", kMaxNameBytes);
     }
-    for (size_t j = 0; j < i; ++j) {
-      if (parameters[j].name == parameter.name) {
-        return Invalid("parameters[", i, "].name is \"", parameter.name,
-                       "\", as is that of parameters[", j, "]; names must differ");
-      }
+    const auto same = space.by_name_.find(parameter.name);
+    if (same != space.by_name_.end()) {
+      return Invalid("parameters[", i, "].name is \"", parameter.name,
+                     "\", as is that of parameters[", same->second, "]; names must differ");
     }
     auto* range = std::get_if<IntRange>(&parameter.domain);
     if (range != nullptr && range->step == 0) range->step = 1;
@@ -155,6 +154,7 @@ absl::StatusOr<SearchSpace> SearchSpace::Create(std::vector<Parameter> parameter
     HV_ASSIGN_OR_RETURN(std::vector<Gate> gates, space.GatesOf(i));
     space.gates_.push_back(std::move(gates));
     SortConditions(&space.parameters_[i].when);
+    space.by_name_[parameter.name] = i;
   }
   return space;
 }
@@ -186,25 +186,24 @@ absl::StatusOr<std::vector<SearchSpace::Gate>> SearchSpace::GatesOf(size_t i) co
   for (const Condition& condition : parameters_[i].when) {
     const std::string where =
         absl::StrCat(WhereOf(i, parameters_[i]), ".when.", condition.parameter);
-    const auto named = [&](const Parameter& p) { return p.name == condition.parameter; };
-    const auto end = parameters_.begin() + static_cast<ptrdiff_t>(i);
-    const auto other = std::find_if(parameters_.begin(), end, named);
-    if (other == end) {
+    const auto named = by_name_.find(condition.parameter);
+    if (named == by_name_.end()) {
       return Invalid(where, " names no parameter that stands before it; put that one first");
     }
-    if (std::holds_alternative<FloatRange>(other->domain)) {
+    const Parameter& other = parameters_[named->second];
+    if (std::holds_alternative<FloatRange>(other.domain)) {
       return Invalid(where, " names a float; only a choice or an int can be a condition");
     }
     if (condition.values.empty()) {
       return Invalid(where,
                      " has no values, so the parameter would never exist; give at least one");
     }
-    Gate gate = {.parameter = static_cast<size_t>(other - parameters_.begin())};
+    Gate gate = {.parameter = named->second};
     std::set<double> seen;
     for (const ParameterValue& value : condition.values) {
       const std::optional<double> encoded = EncodeValue(gate.parameter, value);
       if (!encoded.has_value()) {
-        return Invalid(where, " has ", DebugString(value), "; it must be ", Allowed(*other));
+        return Invalid(where, " has ", DebugString(value), "; it must be ", Allowed(other));
       }
       if (!seen.insert(*encoded).second) {
         return Invalid(where, " has ", DebugString(value),
@@ -232,31 +231,31 @@ void SearchSpace::Settle(Config* config) const {
 
 absl::StatusOr<Config> SearchSpace::Encode(const NamedConfig& named,
                                            const std::string& where) const {
+  std::map<std::string, const ParameterValue*> values;
   for (const auto& [name, value] : named) {
-    const auto known = [&name = name](const Parameter& p) { return p.name == name; };
-    if (std::none_of(parameters_.begin(), parameters_.end(), known)) {
+    if (!by_name_.contains(name)) {
       return Invalid(where, " sets \"", name, "\", which is none of the study's parameters");
     }
+    values[name] = &value;
   }
   Config config;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = parameters_[i];
-    const auto at = std::find_if(named.begin(), named.end(),
-                                 [&](const auto& entry) { return entry.first == parameter.name; });
+    const auto at = values.find(parameter.name);
     if (!IsActive(config, i)) {
-      if (at != named.end()) {
+      if (at != values.end()) {
         return Invalid(where, " sets \"", parameter.name, "\", which exists only when ",
                        ConditionsOf(parameter), "; leave it out");
       }
       config.push_back(kInactive);
       continue;
     }
-    if (at == named.end()) {
+    if (at == values.end()) {
       return Invalid(where, " lacks \"", parameter.name, "\"; it must be ", Allowed(parameter));
     }
-    const std::optional<double> encoded = EncodeValue(i, at->second);
+    const std::optional<double> encoded = EncodeValue(i, *at->second);
     if (!encoded.has_value()) {
-      return Invalid(where, " has ", parameter.name, " = ", DebugString(at->second),
+      return Invalid(where, " has ", parameter.name, " = ", DebugString(*at->second),
                      "; it must be ", Allowed(parameter));
     }
     config.push_back(*encoded);

@@ -100,6 +100,7 @@ class SearchSpace {
   absl::StatusOr<std::vector<Gate>> GatesOf(size_t i) const;
 
   std::vector<Parameter> parameters_;
+  std::map<std::string, size_t> by_name_;
   std::vector<std::vector<Gate>> gates_;                   // By parameter.
   std::vector<std::map<ParameterValue, double>> choices_;  // By parameter: the place of each value.
 };

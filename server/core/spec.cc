@@ -19,7 +19,7 @@ constexpr int64_t kMaxEpochs = 1'000'000'000;
 constexpr int32_t kDefaultAttempts = 3;
 constexpr int32_t kMaxAttempts = 1000;
 constexpr int32_t kMaxKeptCheckpoints = 1000;
-constexpr int32_t kMaxWarmStartTrials = 1000;
+constexpr int32_t kMaxWarmStartTrials = 100;
 constexpr absl::Duration kDefaultLease = absl::Seconds(60);
 constexpr absl::Duration kMinLease = absl::Seconds(1);
 constexpr absl::Duration kMaxLease = absl::Hours(24);
@@ -81,6 +81,18 @@ absl::Status CheckRetry(const StudySpec& spec) {
   return absl::OkStatus();
 }
 
+// The last bracket of Hyperband trains to max_epochs at once.
+absl::Status CheckEpochLimit(const StudySpec& spec) {
+  const int64_t limit = spec.limits.max_total_epochs;
+  if (spec.policy != PolicyKind::kHyperband || limit == 0 || limit >= spec.halving.max_epochs) {
+    return absl::OkStatus();
+  }
+  return Invalid("limits.max_total_epochs is ", limit, " and halving.max_epochs ",
+                 spec.halving.max_epochs,
+                 "; Hyperband's last bracket trains each trial to max_epochs at once, so allow at "
+                 "least that");
+}
+
 absl::Status CheckWarmStart(const StudySpec& spec) {
   const WarmStart& warm_start = spec.warm_start;
   if (warm_start.study.empty() && warm_start.trials != 0) {
@@ -135,6 +147,7 @@ absl::StatusOr<StudySpec> Normalise(StudySpec spec) {
                    kMaxKeptCheckpoints, " (0 or unset means ", kDefaultKeptCheckpoints, ")");
   }
   HV_RETURN_IF_ERROR(CheckRounds(spec.policy, spec.limits));
+  HV_RETURN_IF_ERROR(CheckEpochLimit(spec));
   HV_RETURN_IF_ERROR(CheckWarmStart(spec));
   return spec;
 }

@@ -29,6 +29,7 @@ enum class SearcherKind { kRandom = 1, kSobol = 2, kPerturb = 3, kTpe = 4, kGp =
 struct WarmStart {
   std::string study;   // Empty: none.
   int32_t trials = 0;  // At most so many. 0 means the default.
+  int32_t added = 0;   // Not of a request: how many initial configs came of it.
   friend bool operator==(const WarmStart&, const WarmStart&) = default;
 };
 

@@ -130,10 +130,13 @@ std::optional<Event> Study::DueEnd(absl::Time now) const {
   }
   const NoImprovement& stop = spec_.limits.no_improvement;
   if (stop.trials > 0 && plateau_.since() >= stop.trials) {
+    const std::string last = absl::StrCat("no_improvement: none of the last ", plateau_.since(),
+                                          " trials at ", ladder_.epochs(ladder_.top()), " epochs ");
     return End(StudyState::kCompleted,
-               absl::StrCat("no_improvement: none of the last ", plateau_.since(), " trials at ",
-                            ladder_.epochs(ladder_.top()), " epochs improved ", plateau_.best(),
-                            stop.delta > 0 ? absl::StrCat(" by ", stop.delta) : ""),
+               std::isinf(plateau_.best())
+                   ? absl::StrCat(last, "had a finite error")
+                   : absl::StrCat(last, "improved ", plateau_.best(),
+                                  stop.delta > 0 ? absl::StrCat(" by ", stop.delta) : ""),
                now);
   }
   if (evaluations_ == 0 && failed_trials_ >= policy_->TrialsIn(1)) {

@@ -1,6 +1,7 @@
 #include "server/core/tpe_searcher.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "server/core/kernel_density.h"
 
@@ -11,10 +12,9 @@ constexpr double kRandomShare = 1.0 / 3;
 constexpr double kGoodShare = 0.15;
 constexpr int kCandidates = 24;  // More of them would all settle on one spot.
 constexpr double kWider = 3;     // Candidates spread wider than the density that judges them.
-constexpr double kLeastDensity = 1e-32;
 // Each candidate looks at so many coordinates of points, in both densities together.
 constexpr size_t kCoordinates = 1600;
-constexpr size_t kLeastPoints = 16;
+constexpr size_t kLeastPoints = 8;
 
 }  // namespace
 
@@ -43,11 +43,11 @@ Point TpeSearcher::Propose(Draws draws) const {
   const KernelDensity better(results_.space(), PointsFrom(*ranked, 0, good, most));
   const KernelDensity worse(results_.space(), PointsFrom(*ranked, results - bad, bad, most));
   Point best;
-  double best_ratio = -1;
+  double best_ratio = -std::numeric_limits<double>::infinity();
   for (int i = 0; i < kCandidates; ++i) {
     Point candidate = better.Draw(&draws, kWider);
-    const double ratio = better.At(candidate) / std::max(kLeastDensity, worse.At(candidate));
-    if (ratio <= best_ratio) continue;
+    const double ratio = better.LogAt(candidate) - worse.LogAt(candidate);
+    if (!best.empty() && !(ratio > best_ratio)) continue;
     best_ratio = ratio;
     best = std::move(candidate);
   }

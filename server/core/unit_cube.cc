@@ -14,17 +14,14 @@ constexpr double kAlmostOne = 1 - 0x1.0p-53;
 double LowLog(const IntRange& range) { return std::log(static_cast<double>(range.min) - 0.5); }
 double HighLog(const IntRange& range) { return std::log(static_cast<double>(range.max) + 0.5); }
 
-int64_t CountOf(const FloatRange&) { return 0; }
+int64_t CountOf(const FloatRange&) { return 1; }  // Not its values: its part in a combination.
 int64_t CountOf(const IntRange& range) { return (range.max - range.min) / range.step + 1; }
 int64_t CountOf(const Choice& choice) { return static_cast<int64_t>(choice.values.size()); }
 int64_t CountOf(const std::monostate&) { return 1; }  // No space has one.
 
-double ValueNumber(const FloatRange& range, int64_t) { return range.min; }  // It has no numbers.
 double ValueNumber(const IntRange& range, int64_t at) {
   return static_cast<double>(range.min + at * range.step);
 }
-double ValueNumber(const Choice&, int64_t at) { return static_cast<double>(at); }
-double ValueNumber(const std::monostate&, int64_t) { return 0; }
 
 // The interval that `u` is in, of `count` equal ones.
 int64_t IntervalOf(double u, int64_t count) {
@@ -53,13 +50,18 @@ double ValueAt(const Choice& choice, double u) {
 
 double ValueAt(const std::monostate&, double) { return 0; }
 
+// Where `x` lies from `low` to `high`. Logarithms of a narrow range may be equal.
+double PartOf(double x, double low, double high) {
+  return high > low ? (x - low) / (high - low) : 0.5;
+}
+
 double UnitOf(const FloatRange& range, double value) {
-  if (!range.log) return (value - range.min) / (range.max - range.min);
-  return (std::log(value) - std::log(range.min)) / (std::log(range.max) - std::log(range.min));
+  if (!range.log) return PartOf(value, range.min, range.max);
+  return PartOf(std::log(value), std::log(range.min), std::log(range.max));
 }
 
 double UnitOf(const IntRange& range, double value) {
-  if (range.log) return (std::log(value) - LowLog(range)) / (HighLog(range) - LowLog(range));
+  if (range.log) return PartOf(std::log(value), LowLog(range), HighLog(range));
   const double at = (value - static_cast<double>(range.min)) / static_cast<double>(range.step);
   return (at + 0.5) / static_cast<double>(CountOf(range));
 }
@@ -99,27 +101,36 @@ int64_t ChoicesOf(const Parameter& parameter) {
   return choice == nullptr ? 0 : CountOf(*choice);
 }
 
-int64_t CountConfigs(const SearchSpace& space) {
-  int64_t configs = 1;
+int64_t CountCombinations(const SearchSpace& space) {
+  int64_t combinations = 1;
   for (const Parameter& parameter : space.parameters()) {
     const int64_t count =
         std::visit([](const auto& domain) { return CountOf(domain); }, parameter.domain);
-    if (count == 0 || __builtin_mul_overflow(configs, count, &configs)) return 0;
+    if (__builtin_mul_overflow(combinations, count, &combinations)) return 0;
   }
-  return configs;
+  return combinations;
 }
 
-Config ConfigNumber(const SearchSpace& space, int64_t index) {
-  Config config;
-  for (const Parameter& parameter : space.parameters()) {
+Point CombinationNumber(const SearchSpace& space, int64_t index, const Point& floats) {
+  Point point = floats;
+  for (size_t i = 0; i < point.size(); ++i) {
+    const Parameter& parameter = space.parameters()[i];
+    if (std::holds_alternative<FloatRange>(parameter.domain)) continue;
     const int64_t count =
         std::visit([](const auto& domain) { return CountOf(domain); }, parameter.domain);
-    config.push_back(std::visit(
-        [&](const auto& domain) { return ValueNumber(domain, index % count); }, parameter.domain));
+    const auto* range = std::get_if<IntRange>(&parameter.domain);
+    const int64_t at = index % count;
     index /= count;
+    point[i] = range != nullptr ? UnitOf(*range, ValueNumber(*range, at))
+                                : (static_cast<double>(at) + 0.5) / static_cast<double>(count);
   }
-  space.Settle(&config);
-  return config;
+  return point;
+}
+
+bool HasFloat(const SearchSpace& space) {
+  return std::any_of(space.parameters().begin(), space.parameters().end(), [](const Parameter& p) {
+    return std::holds_alternative<FloatRange>(p.domain);
+  });
 }
 
 }  // namespace halving

@@ -22,11 +22,15 @@ Point PointOf(const SearchSpace& space, const Config& config);
 // Of a choice: how many values it has; of all else 0.
 int64_t ChoicesOf(const Parameter& parameter);
 
-// How many configs there are, conditions aside; 0 for infinitely or uncountably many.
-int64_t CountConfigs(const SearchSpace& space);
+// How many ways there are to choose all ints and choices, conditions aside; 0 for more than fit.
+int64_t CountCombinations(const SearchSpace& space);
 
-// The config number `index` of so many. Some are equal where conditions exclude a parameter.
-Config ConfigNumber(const SearchSpace& space, int64_t index);
+// The point of combination number `index` of so many; a float's coordinate is that of `floats`.
+// Some give equal configs, where conditions exclude a parameter.
+Point CombinationNumber(const SearchSpace& space, int64_t index, const Point& floats);
+
+// Whether there are infinitely many configs, as far as conditions let one tell: it has a float.
+bool HasFloat(const SearchSpace& space);
 
 }  // namespace halving
 

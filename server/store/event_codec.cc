@@ -121,27 +121,29 @@ void To(const StudySpec& from, pb::Spec* to) {
   if (from.warm_start != WarmStart{}) {
     to->mutable_warm_start()->set_study(from.warm_start.study);
     to->mutable_warm_start()->set_trials(from.warm_start.trials);
+    to->mutable_warm_start()->set_added(from.warm_start.added);
   }
 }
 
 StudySpec From(const pb::Spec& from) {
-  StudySpec to{
-      .name = from.name(),
-      .objective = from.objective(),
-      .objective_options_json = from.objective_options_json(),
-      .warm_start = {.study = from.warm_start().study(), .trials = from.warm_start().trials()},
-      .halving = {.min_epochs = from.min_epochs(),
-                  .max_epochs = from.max_epochs(),
-                  .eta = from.eta(),
-                  .prefactor = from.prefactor()},
-      .policy = static_cast<PolicyKind>(from.policy()),
-      .searcher = static_cast<SearcherKind>(from.searcher()),
-      .limits = From(from.limits()),
-      .max_attempts = from.max_attempts(),
-      .lease = DurationOf(from.lease_ns()),
-      .seed = from.seed(),
-      .keep_checkpoints =
-          from.keep_checkpoints() == 0 ? kDefaultKeptCheckpoints : from.keep_checkpoints()};
+  StudySpec to{.name = from.name(),
+               .objective = from.objective(),
+               .objective_options_json = from.objective_options_json(),
+               .warm_start = {.study = from.warm_start().study(),
+                              .trials = from.warm_start().trials(),
+                              .added = from.warm_start().added()},
+               .halving = {.min_epochs = from.min_epochs(),
+                           .max_epochs = from.max_epochs(),
+                           .eta = from.eta(),
+                           .prefactor = from.prefactor()},
+               .policy = static_cast<PolicyKind>(from.policy()),
+               .searcher = static_cast<SearcherKind>(from.searcher()),
+               .limits = From(from.limits()),
+               .max_attempts = from.max_attempts(),
+               .lease = DurationOf(from.lease_ns()),
+               .seed = from.seed(),
+               .keep_checkpoints = from.keep_checkpoints() == 0 ? kDefaultKeptCheckpoints
+                                                                : from.keep_checkpoints()};
   for (const pb::Parameter& parameter : from.parameters()) to.parameters.push_back(From(parameter));
   for (const pb::NamedConfig& named : from.initial_configs()) {
     NamedConfig& config = to.initial_configs.emplace_back();

@@ -42,6 +42,18 @@ TEST(HyperbandBrackets, GrowWithThePrefactorAndAreNeverEmpty) {
   EXPECT_THAT(HyperbandBrackets(Ladder(3, 3, 2), 1)[0].sizes, ElementsAre(1));
 }
 
+TEST(HyperbandBrackets, AreNotMovedByTheLastBitsOfADouble) {
+  EXPECT_EQ(HyperbandBrackets(Ladder(1, 59049, 3), 1)[2].sizes[2], 8019) << "11 / 9 * 3^8";
+  EXPECT_EQ(HyperbandBrackets(Ladder(1, 15625, 5), 0.04)[2].sizes[2], 35) << "0.04 * 7 / 5 * 5^4";
+}
+
+TEST(HyperbandBrackets, NeedRoomForATrialThatTrainsToTheTopAtOnce) {
+  EXPECT_THAT(Normalise(Hyperband({.max_total_epochs = 8})),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       testing::HasSubstr("limits.max_total_epochs is 8")));
+  EXPECT_THAT(Normalise(Hyperband({.max_total_epochs = 9})), IsOk());
+}
+
 TEST(Hyperband, ARoundFillsEachBracketOnceInAnOrderOfTheSeeds) {
   std::set<std::vector<int>> orders;
   for (const uint64_t seed : {1, 2, 3}) {

@@ -64,6 +64,18 @@ TEST(NoImprovementTest, TheReasonSaysWhatWasNotImproved) {
             "no_improvement: none of the last 2 trials at 5 epochs improved 0.5 by 0.25");
 }
 
+TEST(NoImprovementTest, AStepOfJustDeltaIsOne) {
+  EXPECT_EQ(EndsAfter({.trials = 2, .delta = 0.1}, {0.3, 0.2, 0.1, 0.1}), 0u)
+      << "though 0.3 - 0.1 is less than 0.2 in doubles";
+}
+
+TEST(NoImprovementTest, TheReasonSaysThatAllDiverged) {
+  SchedulerFixture f(OneRung({.trials = 2}));
+  for (int i = 0; i < 2; ++i) f.Complete(f.Take("w"), NAN);
+  EXPECT_EQ(f.study().end_reason(),
+            "no_improvement: none of the last 2 trials at 5 epochs had a finite error");
+}
+
 TEST(NoImprovementTest, AnExtensionGivesAsManyTrialsAgain) {
   SchedulerFixture f(OneRung({.trials = 2}));
   for (const double error : {0.5, 0.6, 0.6}) f.Complete(f.Take("w"), error);

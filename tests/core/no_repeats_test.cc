@@ -100,5 +100,36 @@ TEST(NoRepeats, ALargeSpaceIsHandedOutToItsLastConfigToo) {
   EXPECT_EQ(seen.size(), 5000u);
 }
 
+// How many of the study's first trials have a config that was there before.
+int64_t Repeats(const StudySpec& spec, int trials) {
+  SchedulerFixture f(spec);
+  std::set<Config> seen;
+  int64_t repeats = 0;
+  for (int i = 0; i < trials; ++i) {
+    const Assignment next = f.Take("w");
+    if (!seen.insert(f.trial(next.lease.trial).config).second) ++repeats;
+    f.Complete(next, 1.0 / (i + 1));
+  }
+  return repeats;
+}
+
+TEST_P(NoRepeatsTest, AFloatThatSeldomExistsIsWhatIsLeft) {
+  StudySpec spec = Finite(GetParam(), 1000);
+  spec.parameters = {{"a", IntRange{1, 50}}, {"x", FloatRange{0, 1}, {{"a", {1.0}}}}};
+  EXPECT_EQ(Repeats(spec, 200), 0) << "49 configs without x, and no end of them with it";
+}
+
+TEST(NoRepeats, NoCallLooksThroughAllCombinationsOfASpaceThatHasFewConfigs) {
+  // `c` never exists, so that 500,000 of a million combinations are one config.
+  StudySpec spec = Finite(SearcherKind::kRandom, 1000);
+  spec.parameters = {{"a", IntRange{0, 1}},
+                     {"b", IntRange{0, 0}, {{"a", {1.0}}}},
+                     {"c", IntRange{1, 500'000}, {{"a", {0.0}}, {"b", {0.0}}}}};
+  for (int i = 0; i < 900; ++i) {
+    spec.parameters.push_back({"p" + std::to_string(i), IntRange{7, 7}});
+  }
+  EXPECT_EQ(Repeats(spec, 6), 4) << "there are two";
+}
+
 }  // namespace
 }  // namespace halving

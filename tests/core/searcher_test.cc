@@ -117,6 +117,27 @@ TEST_P(AnySearcherTest, StaysInTheSpaceWhateverItLearns) {
   }
 }
 
+TEST_P(AnySearcherTest, SearchesALogRangeTooNarrowForItsLogarithms) {
+  const double above = std::nextafter(1e6, 2e6);
+  const int64_t high = int64_t{1} << 53;
+  const SearchSpace space =
+      Space({{"x", FloatRange{1e6, above, true}}, {"n", IntRange{high - 10, high, true}}});
+  const std::unique_ptr<Searcher> searcher = Make(GetParam(), space);
+  for (const Point& point :
+       RunTrials(searcher.get(), space, 60, 0, [](const Point&) { return 1; })) {
+    for (const double at : point) EXPECT_TRUE(at >= 0 && at < 1) << at;
+  }
+}
+
+TEST_P(AnySearcherTest, SearchesALargeSpace) {
+  std::vector<Parameter> parameters;
+  for (int i = 0; i < 400; ++i) parameters.push_back({"x" + std::to_string(i), FloatRange{0, 1}});
+  const SearchSpace space = Space(std::move(parameters));
+  const std::unique_ptr<Searcher> searcher = Make(GetParam(), space);
+  const auto points = RunTrials(searcher.get(), space, 450, 0, Bowl);
+  EXPECT_EQ(points.back().size(), 400u);
+}
+
 TEST_P(AnySearcherTest, SearchesASpaceOfOneConfig) {
   const SearchSpace space = Space({{"n", IntRange{5, 5}}, {"c", Choice{.values = {true}}}});
   const std::unique_ptr<Searcher> searcher = Make(GetParam(), space);
@@ -173,6 +194,23 @@ TEST_P(LearningSearcherTest, PrefersTheBetterChoice) {
     chosen += point[0] < 0.25 ? 1 : 0;
   }
   EXPECT_GT(chosen, 36) << "random: about 20";
+}
+
+TEST(GpSearcherTest, ShrugsOffAnErrorThatIsOutOfAllProportion) {
+  const SearchSpace space = TwoFloats();
+  for (const double outlier : {0.1, 1e12, 1e308}) {
+    const std::unique_ptr<Searcher> searcher = Make(SearcherKind::kGp, space);
+    // Every fourth trial goes on to the next rung, and one of them explodes there.
+    std::vector<Point> points;
+    for (int64_t trial = 1; trial <= 80; ++trial) {
+      const Config config = ConfigAt(space, searcher->Propose(Draws(kSeed, trial, 0)));
+      searcher->Begin(trial, config);
+      points.push_back(PointOf(space, config));
+      searcher->Learn(trial, 0, 1 + Bowl(points.back()));
+      if (trial % 4 == 0) searcher->Learn(trial, 1, trial == 8 ? outlier : Bowl(points.back()));
+    }
+    EXPECT_LT(Least(points), 0.02) << outlier;
+  }
 }
 
 TEST(GpSearcherTest, LooksElsewhereWhileTrialsRun) {

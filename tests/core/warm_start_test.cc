@@ -59,14 +59,53 @@ TEST_F(WarmStartTest, TakesWhatThereIsWhenThatIsFewer) {
 }
 
 TEST_F(WarmStartTest, TheRequestMayBeRepeatedThoughTheOtherStudyWentOn) {
-  const Answer first = f_.Do(CreateStudy{.spec = Next(2)});
+  StudySpec request = Next(2);
+  request.initial_configs = {{{"x", 0.25}}};
+  const Answer first = f_.Do(CreateStudy{.spec = request});
   f_.Complete(f_.Take("w"), -100);  // Another one is the best now.
-  const Answer again = f_.Do(CreateStudy{.spec = Next(2)});
-  EXPECT_EQ(again.study, first.study);
-  EXPECT_THAT(f_.Execute(CreateStudy{.spec = Next(3)}), StatusIs(StatusCode::kAlreadyExists));
-  StudySpec cold = Next();
+  EXPECT_EQ(f_.Do(CreateStudy{.spec = request}).study, first.study);
+  StudySpec shown = request;
+  shown.initial_configs = f_.study("next").spec().initial_configs;
+  EXPECT_EQ(f_.Do(CreateStudy{.spec = shown}).study, first.study) << "as GetStudy shows it";
+  const auto another = [&](const StudySpec& spec) {
+    EXPECT_THAT(f_.Execute(CreateStudy{.spec = spec}), StatusIs(StatusCode::kAlreadyExists));
+  };
+  StudySpec more = request;
+  more.warm_start.trials = 3;
+  another(more);
+  StudySpec cold = request;
   cold.warm_start = {};
-  EXPECT_THAT(f_.Execute(CreateStudy{.spec = cold}), StatusIs(StatusCode::kAlreadyExists));
+  another(cold);
+  StudySpec other = request;
+  other.initial_configs = {};
+  another(other);
+}
+
+TEST_F(WarmStartTest, TakesNoConfigTwice) {
+  StudySpec spec = Next(2);
+  spec.initial_configs = {ConfigOf(8)};
+  f_.Create(spec);
+  EXPECT_THAT(f_.study("next").spec().initial_configs,
+              ElementsAre(ConfigOf(8), ConfigOf(7), ConfigOf(6)));
+}
+
+TEST_F(WarmStartTest, IsBoundedWhateverTheOtherStudyHolds) {
+  StudySpec wide = SmallSpec({.max_evaluations = 1000});
+  wide.name = "wide";
+  wide.halving = {.min_epochs = 1, .max_epochs = 1, .eta = 2};
+  wide.parameters.clear();
+  for (int i = 0; i < 300; ++i) {
+    wide.parameters.push_back({std::string(100, 'p') + std::to_string(i), FloatRange{0, 1}});
+  }
+  f_.Create(wide);
+  f_.Do(StopStudy{.name = "s"});
+  for (int i = 0; i < 100; ++i) f_.Complete(f_.Take("w"), i);
+  wide.name = "next";
+  wide.warm_start = {.study = "wide", .trials = 100};
+  f_.Create(wide);
+  const size_t taken = f_.study("next").spec().initial_configs.size();
+  EXPECT_GE(taken, 5u);
+  EXPECT_LE(taken, 10u) << "36 KB each";
 }
 
 TEST_F(WarmStartTest, LeavesOutWhatTheNewSpaceDoesNotHold) {
@@ -113,6 +152,9 @@ TEST_F(WarmStartTest, OfNoStudyOrOfItselfIsRefused) {
   spec.warm_start = {.study = "s", .trials = -1};
   EXPECT_THAT(f_.Execute(CreateStudy{.spec = spec}),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("warm_start.trials is -1")));
+  spec.warm_start = {.study = "s", .trials = 101};
+  EXPECT_THAT(f_.Execute(CreateStudy{.spec = spec}),
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("warm_start.trials is 101")));
 }
 
 }  // namespace

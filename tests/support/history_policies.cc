@@ -32,8 +32,9 @@ std::vector<HistoryChecker::Sizes> HistoryChecker::BracketsOf(const StudySpec& s
   std::vector<Sizes> brackets;
   int64_t power = 1;  // eta^s
   for (int s = 0; s <= ladder.top(); ++s, power *= ladder.eta()) {
-    const auto trials = static_cast<int64_t>(
-        std::ceil(spec.halving.prefactor * ladder.rungs() / (s + 1) * static_cast<double>(power)));
+    const auto trials =
+        static_cast<int64_t>(std::ceil(spec.halving.prefactor * ladder.rungs() / (s + 1) *
+                                       static_cast<double>(power) * (1 - 1e-12)));
     Sizes sizes(static_cast<size_t>(ladder.top() - s));
     int64_t divisor = 1;  // eta^j
     for (int j = 0; j <= s; ++j, divisor *= ladder.eta()) {
@@ -45,10 +46,13 @@ std::vector<HistoryChecker::Sizes> HistoryChecker::BracketsOf(const StudySpec& s
 }
 
 int64_t HistoryChecker::CountDistinct(const SearchSpace& space) {
-  const int64_t configs = CountConfigs(space);
-  if (configs == 0 || configs > kSmallSpace) return 0;
+  const int64_t combinations = CountCombinations(space);
+  if (HasFloat(space) || combinations == 0 || combinations > kSmallSpace) return 0;
   std::set<Config> distinct;
-  for (int64_t i = 0; i < configs; ++i) distinct.insert(ConfigNumber(space, i));
+  const Point none(space.parameters().size());
+  for (int64_t i = 0; i < combinations; ++i) {
+    distinct.insert(ConfigAt(space, CombinationNumber(space, i, none)));
+  }
   return static_cast<int64_t>(distinct.size());
 }
 
