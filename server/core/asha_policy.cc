@@ -18,6 +18,7 @@ int64_t AshaPolicy::TrialsIn(int64_t rounds) const {
 
 std::vector<PlannedRung> AshaPolicy::Round() const {
   std::vector<PlannedRung> rungs;
+  rungs.reserve(static_cast<size_t>(ladder_.rungs()));
   for (int k = 0; k < ladder_.rungs(); ++k) {
     rungs.push_back({.rung = k, .epochs = ladder_.epochs(k), .trials = ladder_.size(k)});
   }

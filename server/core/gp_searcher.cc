@@ -40,15 +40,10 @@ Point Near(const SearchSpace& space, Point point, Draws* draws) {
   const auto surely = static_cast<size_t>(draws->Below(static_cast<int64_t>(point.size())));
   for (size_t i = 0; i < point.size(); ++i) {
     const bool choice = ChoicesOf(space.parameters()[i]) > 0;
-    if (point[i] == kInactive) {
-      point[i] = draws->Unit();
-    } else if (i != surely && draws->Unit() >= (choice ? kOtherChoice : share)) {
-      continue;
-    } else if (choice) {
-      point[i] = draws->Unit();
-    } else {
-      point[i] = std::clamp(point[i] + step * draws->Normal(), 0.0, 1.0);
-    }
+    const bool absent = point[i] == kInactive;
+    if (!absent && i != surely && draws->Unit() >= (choice ? kOtherChoice : share)) continue;
+    point[i] =
+        absent || choice ? draws->Unit() : std::clamp(point[i] + step * draws->Normal(), 0.0, 1.0);
   }
   return point;
 }
@@ -199,10 +194,10 @@ GpSearcher::Model GpSearcher::Fit(int judged) const {
   for (size_t fitted = 0; fitted < std::min(lengths, Scaled(kMostFittedLengths, 1, parameters));
        ++fitted) {
     const size_t i = lengths - 1 - fitted;  // The rung's first.
-    const Model start = best;
+    const double length = best.kernel.lengths[i];
     for (const double factor : {0.5, 2.0, 4.0}) {
-      Model model = start;
-      model.kernel.lengths[i] *= factor;
+      Model model = best;
+      model.kernel.lengths[i] = length * factor;
       consider(model);
     }
   }

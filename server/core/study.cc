@@ -387,6 +387,11 @@ const Trial* Study::FindTrial(TrialId id) const {
 }
 
 TrialState Study::ShownState(const Trial& trial) const {
+  // No level closes over who was not promoted; the end of the study does.
+  if (state_ == StudyState::kCompleted && policy_->OneByOne() &&
+      trial.state == TrialState::kWaiting) {
+    return TrialState::kEliminated;
+  }
   const bool open = trial.state == TrialState::kQueued || trial.state == TrialState::kRunning ||
                     trial.state == TrialState::kWaiting;
   return ended() && open ? TrialState::kStopped : trial.state;

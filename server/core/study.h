@@ -104,7 +104,8 @@ class Study {
   int64_t trials() const { return static_cast<int64_t>(trials_.size()); }
   // nullptr when there is none.
   const Trial* FindTrial(TrialId id) const;
-  // As people see it: STOPPED when the study ended before the trial did.
+  // As people see it: STOPPED when the study ended before the trial did; ELIMINATED when it was not
+  // promoted until its study was COMPLETED, where trials are promoted one by one.
   TrialState ShownState(const Trial& trial) const;
   // (start of the attempt, trial), the longest running first.
   const absl::btree_set<std::pair<absl::Time, TrialId>>& running() const { return running_; }

@@ -177,7 +177,7 @@ TEST(Asha, AnExtensionFindsTheTrialsThatWait) {
   while (std::optional<Assignment> next = f.AskFor("w")) {
     f.Complete(*next, static_cast<double>(next->lease.trial));
   }
-  EXPECT_EQ(f.StateOf(2), TrialState::kStopped);
+  EXPECT_EQ(f.StateOf(2), TrialState::kEliminated);
   f.Do(ExtendStudy{.name = "s", .limits = {.max_evaluations = 17}});
   EXPECT_EQ(f.StateOf(2), TrialState::kWaiting);
   while (std::optional<Assignment> next = f.AskFor("w")) {
