@@ -9,16 +9,27 @@ POLL_S = 0.05
 START_DEADLINE_S = 30
 
 
-class Server:
+class Child:
+    """A process that close() ends."""
+
+    def __init__(self, process):
+        self._process = process
+
+    def close(self):
+        self._process.kill()
+        self._process.wait()
+
+
+class Server(Child):
     """halving-server on a free port, with its data in the folder."""
 
     def __init__(self, bin_folder, folder):
         self._bin = bin_folder
         log = folder / "server.log"
         with open(log, "ab") as out:
-            self._process = subprocess.Popen(
+            super().__init__(subprocess.Popen(
                 [str(bin_folder / "halving-server"), "--listen", "127.0.0.1:0", "--data-dir",
-                 str(folder / "data")], stdout=out, stderr=out, start_new_session=True)
+                 str(folder / "data")], stdout=out, stderr=out, start_new_session=True))
         deadline = time.monotonic() + START_DEADLINE_S
         while True:
             found = re.search(r"listening on ([^,]+),", log.read_text())
@@ -36,10 +47,6 @@ class Server:
         if done.returncode != 0:
             sys.exit(f"halving {args[0]} failed: {done.stdout}{done.stderr}")
         return done.stdout
-
-    def close(self):
-        self._process.kill()
-        self._process.wait()
 
 
 def check_built(parser, bin_folder, *programs):

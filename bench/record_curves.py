@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-from programs import POLL_S, Server, check_built
+from programs import POLL_S, Child, Server, check_built
 
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
 STUDY = "lenet-curves"
@@ -117,24 +117,13 @@ def main():
         (folder / "study.json").write_text(json.dumps(study_request(args)))
         server.halving("create", folder / "study.json")
         workers = [start_worker(args, folder, server.address, n + 1) for n in range(args.workers)]
-        processes += [Closing(worker) for worker in workers]
+        processes += [Child(worker) for worker in workers]
         wait_until_it_ends(server, workers)
         write_table(args, server)
     finally:
         for process in reversed(processes):
             process.close()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class Closing:
-    """A child process that close() ends."""
-
-    def __init__(self, process):
-        self._process = process
-
-    def close(self):
-        self._process.kill()
-        self._process.wait()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "server/core/normal.h"
+
 namespace halving {
 namespace {
 
@@ -14,9 +16,8 @@ constexpr size_t kFitPoints = 40;  // ...and that its lengths are fitted to.
 constexpr size_t kMostPending = 12;
 constexpr double kRungLength = 1;  // To begin with: from the lowest rung to the top.
 constexpr size_t kMostFittedLengths = 12;
-constexpr size_t kMostSteps = 64;  // From one rung to the next, that a median is taken of.
-constexpr size_t kFreeParameters =
-    16;  // From more on, what is looked at shrinks with their number.
+constexpr size_t kMostSteps = 64;       // From one rung to the next, that a median is taken of.
+constexpr size_t kFreeParameters = 16;  // With more of them, fewer points are looked at.
 constexpr size_t kCandidates = 160;
 constexpr int kCentres = 5;  // The best points, near which most candidates lie.
 constexpr double kNearShare = 0.7;
@@ -24,13 +25,9 @@ constexpr double kWidestStep = 0.2;
 constexpr double kNarrowestStep = 0.002;
 constexpr double kOtherChoice = 0.2;
 
-// Standard normal distribution and density.
-double Cumulative(double z) { return 0.5 * std::erfc(-z * M_SQRT1_2); }
-double Density(double z) { return 0.3989422804014327 * std::exp(-z * z / 2); }
-
 double ExpectedImprovement(const GaussianProcess::Prediction& at, double best) {
   const double z = (best - at.mean) / at.deviation;
-  return at.deviation * (z * Cumulative(z) + Density(z));
+  return at.deviation * (z * NormalCumulative(z) + NormalDensity(z));
 }
 
 // Moves one coordinate of the point, some, or all, by steps of one size.

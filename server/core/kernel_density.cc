@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "server/core/normal.h"
+
 namespace halving {
 namespace {
 
@@ -12,10 +14,6 @@ constexpr double kMostPoints = 100;
 double LeastBandwidth(double points) { return 0.5 / std::min(kMostPoints, points + 1); }
 constexpr int kMaxRedraws = 16;
 constexpr double kMostOther = 0.999;  // The chance of another choice, at most.
-constexpr double kRootOfTwoPi = 2.5066282746310002;
-
-// The standard normal distribution.
-double Cumulative(double z) { return 0.5 * std::erfc(-z * M_SQRT1_2); }
 
 // The interval of a choice that a coordinate is in.
 double ChoiceAt(double u, double choices) { return std::floor(u * choices); }
@@ -74,8 +72,8 @@ double KernelDensity::LogFactorOf(const Point& center) const {
   double factor = 0;
   for (size_t i = 0; i < center.size(); ++i) {
     if (center[i] == kInactive || choices_[i] > 0) continue;
-    const double inside =
-        Cumulative((1 - center[i]) / bandwidths_[i]) - Cumulative(-center[i] / bandwidths_[i]);
+    const double inside = NormalCumulative((1 - center[i]) / bandwidths_[i]) -
+                          NormalCumulative(-center[i] / bandwidths_[i]);
     factor -= std::log(bandwidths_[i] * kRootOfTwoPi * inside);
   }
   return factor;
