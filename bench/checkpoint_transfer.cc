@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "bench/bare_stream.h"
 #include "bench/child_process.h"
+#include "bench/scratch_folder.h"
 #include "common/clock.h"
 #include "common/file_io.h"
 #include "common/random.h"
@@ -57,27 +58,6 @@ struct Times {
   absl::Duration bare_up;
   absl::Duration down;  // Until the file is written, and found to be what was stored.
   absl::Duration bare_down;
-};
-
-// A folder that goes with the object.
-class ScratchFolder {
- public:
-  explicit ScratchFolder(const std::string& parent)
-      : path_(parent + "/checkpoint-transfer-XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) path_.clear();
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  bool is_there() const { return !path_.empty(); }
-  std::string File(const std::string& name) const { return absl::StrCat(path_, "/", name); }
-
- private:
-  std::string path_;
 };
 
 absl::StatusOr<absl::Duration> TimeOf(const std::function<absl::Status()>& work) {

@@ -23,7 +23,7 @@ namespace halving {
 namespace {
 
 constexpr char kListening[] = "listening on ";
-constexpr absl::Duration kStartTime = absl::Seconds(30);
+constexpr absl::Duration kStartTime = absl::Minutes(5);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(20);
 constexpr absl::Duration kSampleEvery = absl::Milliseconds(50);
 

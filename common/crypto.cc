@@ -1,8 +1,9 @@
 #include "common/crypto.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include "common/check.h"
 
@@ -49,14 +50,36 @@ std::string Sha256Stream::Finish() {
   return hash;
 }
 
-std::string HmacSha256(absl::string_view key, absl::string_view data) {
-  std::string hash(kSha256Bytes, '\0');
-  // OpenSSL tells no data from an error of the caller's by the pointer.
-  if (data.data() == nullptr) data = "";
-  HV_CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), Bytes(data), data.size(),
-                reinterpret_cast<unsigned char*>(hash.data()), nullptr) != nullptr)
+HmacSha256Key::HmacSha256Key(absl::string_view key)
+    : context_([] {
+        static EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+        return EVP_MAC_CTX_new(hmac);
+      }()) {
+  char digest[] = "SHA256";
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+      OSSL_PARAM_construct_end()};
+  HV_CHECK(context_ != nullptr &&
+           EVP_MAC_init(context_, Bytes(key), key.size(), parameters) == 1)
       << "OpenSSL has no HMAC";
+}
+
+HmacSha256Key::~HmacSha256Key() { EVP_MAC_CTX_free(context_); }
+
+std::string HmacSha256Key::Of(absl::string_view data) const {
+  std::string hash(kSha256Bytes, '\0');
+  EVP_MAC_CTX* const context = EVP_MAC_CTX_dup(context_);
+  size_t size = 0;
+  HV_CHECK(context != nullptr && EVP_MAC_update(context, Bytes(data), data.size()) == 1 &&
+           EVP_MAC_final(context, reinterpret_cast<unsigned char*>(hash.data()), &size,
+                         hash.size()) == 1)
+      << "HMAC failed";
+  EVP_MAC_CTX_free(context);
   return hash;
+}
+
+std::string HmacSha256(absl::string_view key, absl::string_view data) {
+  return HmacSha256Key(key).Of(data);
 }
 
 bool EqualInConstantTime(absl::string_view a, absl::string_view b) {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/string_view.h"
 
+struct evp_mac_ctx_st;
 struct evp_md_ctx_st;
 
 namespace halving {
@@ -32,7 +33,23 @@ class Sha256Stream {
   evp_md_ctx_st* const context_;
 };
 
-// HMAC with SHA-256; 32 bytes.
+// HMAC with SHA-256 under one key, many times: to set a key up takes longer than to use it.
+// Thread-safe.
+class HmacSha256Key {
+ public:
+  explicit HmacSha256Key(absl::string_view key);
+  ~HmacSha256Key();
+  HmacSha256Key(const HmacSha256Key&) = delete;
+  HmacSha256Key& operator=(const HmacSha256Key&) = delete;
+
+  // 32 bytes.
+  std::string Of(absl::string_view data) const;
+
+ private:
+  evp_mac_ctx_st* const context_;  // Never used, only copied.
+};
+
+// The same, once.
 std::string HmacSha256(absl::string_view key, absl::string_view data);
 
 // Whether they are equal, in a time that does not depend on where they differ.

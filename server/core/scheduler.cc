@@ -2,6 +2,7 @@
 #include "server/core/scheduler.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -17,8 +18,14 @@ constexpr absl::Duration kCountTimeEvery = absl::Minutes(1);
 
 absl::StatusOr<Answer> Scheduler::Execute(const Command& command, absl::Time now,
                                           std::vector<Event>* events) {
-  const auto* tick = std::get_if<Tick>(&command);
-  const absl::Duration paused_for = tick != nullptr ? tick->paused_for : absl::ZeroDuration();
+  return std::visit([&](const auto& c) { return ExecuteOne(c, now, events); }, command);
+}
+
+template <typename OneCommand>
+absl::StatusOr<Answer> Scheduler::ExecuteOne(const OneCommand& command, absl::Time now,
+                                             std::vector<Event>* events) {
+  absl::Duration paused_for;
+  if constexpr (std::is_same_v<OneCommand, Tick>) paused_for = command.paused_for;
   if (now - last_tick_ >= kTickEvery || paused_for > absl::ZeroDuration()) {
     // Before anything expires: a server that was stopped itself must not blame the workers.
     Record(TimePassed{.time = now, .paused_for = paused_for}, events);
@@ -28,7 +35,7 @@ absl::StatusOr<Answer> Scheduler::Execute(const Command& command, absl::Time now
   bool last = false;
   absl::StatusOr<Decision> decision;
   do {
-    decision = Decide(command, now);
+    decision = DecideOn(command, now);
     if (!decision.ok()) return std::move(decision).status();
     last = decision->last || !decision->event.has_value();
     // What was counted in this very call is no duplicate of itself.
@@ -71,10 +78,8 @@ void Scheduler::SettleStudies(absl::Time now, std::vector<Event>* events) {
   }
 }
 
-absl::StatusOr<Scheduler::Decision> Scheduler::Decide(const Command& command,
-                                                      absl::Time now) const {
-  return std::visit([&](const auto& c) { return DecideOn(c, now); }, command);
-}
+// For the other callers of Execute(const Ask&).
+template absl::StatusOr<Answer> Scheduler::ExecuteOne(const Ask&, absl::Time, std::vector<Event>*);
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Tick&, absl::Time now) const {
   for (const auto& [running, uid] : candidates_) {

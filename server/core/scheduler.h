@@ -36,6 +36,10 @@ class Scheduler {
   // that were due at `now` are expired all the same.
   absl::StatusOr<Answer> Execute(const Command& command, absl::Time now,
                                  std::vector<Event>* events);
+  // The same of one that is asked again and again, which is not copied for it.
+  absl::StatusOr<Answer> Execute(const Ask& ask, absl::Time now, std::vector<Event>* events) {
+    return ExecuteOne(ask, now, events);
+  }
 
   // Records one fact, decided now or read from the journal.
   void Apply(const Event& event);
@@ -97,7 +101,9 @@ class Scheduler {
 
   static Decision Once(StudyUid study, Event event);
 
-  absl::StatusOr<Decision> Decide(const Command& command, absl::Time now) const;
+  template <typename OneCommand>
+  absl::StatusOr<Answer> ExecuteOne(const OneCommand& command, absl::Time now,
+                                    std::vector<Event>* events);
   absl::StatusOr<Decision> DecideOn(const CreateStudy& command, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const PauseStudy& command, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const ResumeStudy& command, absl::Time now) const;

@@ -1,7 +1,7 @@
 #include "server/engine/engine.h"
 
 #include <algorithm>
-#include <set>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -51,7 +51,17 @@ Engine::~Engine() { Stop(); }
 void Engine::Enqueue(Posted posted) {
   MutexLock lock(&mu_);
   posted_.push_back(std::move(posted));
-  work_.NotifyOne();
+  if (!in_turn_) work_.NotifyOne();
+}
+
+void Engine::EnqueueAndRun(Posted posted) {
+  {
+    MutexLock lock(&mu_);
+    posted_.push_back(std::move(posted));
+    if (in_turn_ || !started_ || stopping_) return;
+    in_turn_ = true;
+  }
+  RunTurn();
 }
 
 void Engine::Post(Command command, Done done) {
@@ -68,7 +78,7 @@ void Engine::PostAsk(Ask ask, absl::Duration wait, Gone gone, Done done) {
   posted.wait = wait;
   posted.gone = std::move(gone);
   posted.done = std::move(done);
-  Enqueue(std::move(posted));
+  EnqueueAndRun(std::move(posted));
 }
 
 void Engine::PostReport(Report report, std::optional<Ask> next, absl::Duration wait, Gone gone,
@@ -80,7 +90,7 @@ void Engine::PostReport(Report report, std::optional<Ask> next, absl::Duration w
   posted.wait = wait;
   posted.gone = std::move(gone);
   posted.done = std::move(done);
-  Enqueue(std::move(posted));
+  EnqueueAndRun(std::move(posted));
 }
 
 void Engine::PostRead(ReadDone done) {
@@ -124,6 +134,10 @@ void Engine::Drain() {
 }
 
 void Engine::Start() {
+  {
+    MutexLock lock(&mu_);
+    started_ = true;
+  }
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -150,18 +164,39 @@ bool Engine::HasPosted() {
 }
 
 void Engine::Loop() {
+  while (AwaitTurn()) RunTurn();
+}
+
+bool Engine::AwaitTurn() {
+  MutexLock lock(&mu_);
   while (true) {
-    {
-      MutexLock lock(&mu_);
-      while (posted_.empty() && !poked_ && !stopping_) {
-        const absl::Duration rest = wake_ - clock_->Now();
-        if (rest <= absl::ZeroDuration()) break;
-        work_.WaitFor(&mu_, rest);
-      }
-      if (stopping_ && posted_.empty()) return;
+    asleep_until_ = absl::InfiniteFuture();
+    if (in_turn_) {
+      work_.Wait(&mu_);
+      continue;
     }
-    RunOnce();
+    if (stopping_ && posted_.empty()) return false;
+    const absl::Duration rest = wake_ - clock_->Now();
+    if (!posted_.empty() || poked_ || rest <= absl::ZeroDuration()) break;
+    asleep_until_ = wake_;
+    work_.WaitFor(&mu_, rest);
   }
+  in_turn_ = true;
+  return true;
+}
+
+void Engine::RunTurn() {
+  do {
+    RunOnce();
+  } while (!EndTurn());
+}
+
+bool Engine::EndTurn() {
+  MutexLock lock(&mu_);
+  if (!posted_.empty() || poked_) return false;
+  in_turn_ = false;
+  if (wake_ < asleep_until_ || stopping_) work_.NotifyOne();
+  return true;
 }
 
 void Engine::RunOnce() {
@@ -170,6 +205,7 @@ void Engine::RunOnce() {
     MutexLock lock(&mu_);
     batch.swap(posted_);
     drained_ = draining_;
+    swept_ = poked_;
     poked_ = false;
   }
   RunBatch(std::move(batch));
@@ -217,10 +253,11 @@ void Engine::Carry(Posted posted) {
       reads_.push_back(std::move(posted));
       return;
     case Posted::Kind::kWatch:
-      if (watches_.size() >= kMaxWatches) {
-        return RefuseOne(posted, TooManyWait(watches_.size(), "watches"));
+      if (watchers_ >= kMaxWatches) {
+        return RefuseOne(posted, TooManyWait(watchers_, "watches"));
       }
-      watches_.push_back(std::move(posted));
+      ++watchers_;
+      watches_[posted.study].push_back(std::move(posted));
       return;
     case Posted::Kind::kBackup:
       return StartBackup(std::move(posted));
@@ -254,7 +291,7 @@ void Engine::CarryAsk(Posted posted, std::optional<Answer> reported) {
     if (waiting_.size() >= kMaxWaitingAsks) {
       return RefuseAsk(ask, TooManyWait(waiting_.size(), "asks"));
     }
-    waiting_.push_back(std::move(ask));
+    waiting_.Add(std::move(ask));
   }
 }
 
@@ -304,37 +341,25 @@ bool Engine::HasNews() {
 
 void Engine::ServeWaiting() {
   while (!drained_ && !waiting_.empty() && HasNews()) {
-    // Who asks for the same objectives gets the same answer: once none, none for all of them.
-    std::set<std::vector<std::string>> in_vain;
-    for (auto at = waiting_.begin(); at != waiting_.end();) {
-      if (in_vain.contains(at->ask.objectives)) {
-        ++at;
-      } else if (Serve(*at)) {
-        at = waiting_.erase(at);
-      } else {
-        in_vain.insert(at->ask.objectives);
-        ++at;
-      }
-    }
+    waiting_.Offer([this](WaitingAsk& ask) { return Serve(ask); });
   }
 }
 
-// Answers those whose time is over or who left; when the server goes down, everybody.
 void Engine::DropWaiting() {
-  for (auto at = waiting_.begin(); at != waiting_.end();) {
-    if (at->IsGone()) {
-      RefuseAsk(*at, CallerWentAway());
-    } else if (drained_) {
-      AnswerDraining(*at);
-    } else if (at->deadline <= now_) {
-      // Asked once more: it may be the same ask as one before it that has been served meanwhile.
-      Serve(*at);
-    } else {
-      ++at;
-      continue;
-    }
-    at = waiting_.erase(at);
+  if (drained_ || swept_) {
+    waiting_.TakeIf([this](WaitingAsk& ask) {
+      if (ask.IsGone()) {
+        RefuseAsk(ask, CallerWentAway());
+      } else if (drained_) {
+        AnswerDraining(ask);
+      } else {
+        return false;
+      }
+      return true;
+    });
   }
+  // Asked once more: it may be the same ask as one before it that has been served meanwhile.
+  waiting_.TakeDue(now_, [this](WaitingAsk& ask) { Serve(ask); });
 }
 
 void Engine::Commit() {
@@ -378,10 +403,15 @@ void Engine::TellDropped() {
 // While events are held, memory is ahead of the disk: nothing may be decided on it, nor shown.
 void Engine::Refuse(std::vector<Posted> batch) {
   for (Posted& posted : batch) RefuseOne(posted, held_status_);
-  for (Posted& watch : watches_) RefuseOne(watch, held_status_);
-  for (WaitingAsk& waiting : waiting_) waiting.done(held_status_, Look());
+  for (auto& [study, watches] : watches_) {
+    for (Posted& watch : watches) RefuseOne(watch, held_status_);
+  }
   watches_.clear();
-  waiting_.clear();
+  watchers_ = 0;
+  waiting_.TakeIf([this](WaitingAsk& waiting) {
+    waiting.done(held_status_, Look());
+    return true;
+  });
 }
 
 void Engine::RefuseOne(Posted& posted, const absl::Status& status) {
@@ -437,15 +467,14 @@ void Engine::AnswerReady() {
   reads_.clear();
 }
 
-bool Engine::WatchIsDue(const Posted& watch) const {
-  if (watch.IsGone() || drained_) return true;
-  const Study* study = scheduler_.FindStudy(watch.study);
-  return study == nullptr || (study->version() != watch.version && watch.earliest <= now_);
+bool Engine::WatchIsDue(const Posted& watch, const Study* study) const {
+  if (drained_ || study == nullptr || (swept_ && watch.IsGone())) return true;
+  return study->version() != watch.version && watch.earliest <= now_;
 }
 
-void Engine::AnswerWatch(Posted& watch) {
+void Engine::AnswerWatch(Posted& watch, const Study* study) {
   if (watch.IsGone()) return watch.read_done(CallerWentAway(), Look());
-  if (scheduler_.FindStudy(watch.study) == nullptr) {
+  if (study == nullptr) {
     return watch.read_done(
         absl::NotFoundError(absl::StrCat("there is no study \"", watch.study, "\"")), Look());
   }
@@ -457,24 +486,28 @@ void Engine::AnswerWatch(Posted& watch) {
 void Engine::ServeWatches() {
   if (!held_.empty()) return;
   for (auto at = watches_.begin(); at != watches_.end();) {
-    if (!WatchIsDue(*at)) {
-      ++at;
-      continue;
-    }
-    AnswerWatch(*at);
-    at = watches_.erase(at);
+    const Study* study = scheduler_.FindStudy(at->first);
+    std::vector<Posted>& watches = at->second;
+    const auto due = std::stable_partition(
+        watches.begin(), watches.end(),
+        [&](const Posted& watch) { return !WatchIsDue(watch, study); });
+    for (auto watch = due; watch != watches.end(); ++watch) AnswerWatch(*watch, study);
+    watchers_ -= static_cast<size_t>(watches.end() - due);
+    watches.erase(due, watches.end());
+    at = watches.empty() ? watches_.erase(at) : std::next(at);
   }
 }
 
 absl::Time Engine::NextWake() const {
   if (!held_.empty()) return retry_at_;
   if (copying_.has_value()) return now_;
-  absl::Time wake = scheduler_.NextDue();
-  for (const WaitingAsk& waiting : waiting_) wake = std::min(wake, waiting.deadline);
-  for (const Posted& watch : watches_) {
-    const Study* study = scheduler_.FindStudy(watch.study);
-    if (study != nullptr && study->version() != watch.version) {
-      wake = std::min(wake, watch.earliest);
+  absl::Time wake = std::min(scheduler_.NextDue(), waiting_.NextDeadline());
+  for (const auto& [name, watches] : watches_) {
+    const Study* study = scheduler_.FindStudy(name);
+    for (const Posted& watch : watches) {
+      if (study != nullptr && study->version() != watch.version) {
+        wake = std::min(wake, watch.earliest);
+      }
     }
   }
   return wake;

@@ -1,11 +1,10 @@
-// Engine: the one thread that owns the scheduler: commands in, durable answers out.
+// Engine: who owns the scheduler: commands in, durable answers out.
 #ifndef HALVING_SERVER_ENGINE_ENGINE_H_
 #define HALVING_SERVER_ENGINE_ENGINE_H_
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,22 +13,27 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "server/core/scheduler.h"
+#include "server/engine/waiting_line.h"
 #include "server/store/journal.h"
 
 namespace halving {
 
-// Callers post and return. The thread drains all that waits, carries out each command in order at
-// one reading of the clock, appends their events in one transaction, and only then answers. No lock
-// guards the scheduler, since nobody else can reach it.
+// Callers post and return. One thread at a time has the turn: it drains all that waits, carries out
+// each command in order at one reading of the clock, appends their events in one transaction, and
+// only then answers. No lock guards the scheduler, since only who has the turn can reach it, and
+// nobody waits for the turn: whoever finds it taken leaves its command to who has it. The turn is
+// taken by the engine's own thread or, so that no other one must be woken first, by a caller with
+// what workers wait for: an ask or a report.
 //
-// All public methods are thread-safe. Every callback that was handed in is called exactly once, on
-// the engine's thread, and must not block.
+// All public methods are thread-safe. Every callback that was handed in is called exactly once, by
+// who has the turn, and must not block.
 class Engine {
  public:
   // What is known at the time of an answer; valid during the callback only.
@@ -62,7 +66,9 @@ class Engine {
 
   // A command other than Ask.
   void Post(Command command, Done done) ABSL_LOCKS_EXCLUDED(mu_);
-  // Waits up to `wait` for a trial. Those that wait are served in the order they came.
+  // Waits up to `wait` for a trial. Those that wait are served in the order they came. This and
+  // PostReport() may carry out all that is posted, and write it to disk, before they return: to be
+  // called without a lock that a callback may want.
   void PostAsk(Ask ask, absl::Duration wait, Gone gone, Done done) ABSL_LOCKS_EXCLUDED(mu_);
   // The report, and if that is OK the ask, in one transaction.
   void PostReport(Report report, std::optional<Ask> next, absl::Duration wait, Gone gone, Done done)
@@ -84,12 +90,12 @@ class Engine {
   // reads go on.
   void Drain() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Called with false when the disk is full and with true when it can be written again, on the
-  // engine's thread. To be set before Start(); not called any more once Stop() has returned.
+  // Called with false when the disk is full and with true when it can be written again, by who has
+  // the turn. To be set before Start(); not called any more once Stop() has returned.
   void OnHealthChange(std::function<void(bool)> callback) { on_health_ = std::move(callback); }
 
   // Called with the stored checkpoints that no trial can need any more, once that is on disk and
-  // before anybody is told, on the engine's thread; must not block. As OnHealthChange() otherwise.
+  // before anybody is told, by who has the turn; must not block. As OnHealthChange() otherwise.
   void OnDropped(std::function<void(const std::vector<std::string>&)> callback) {
     on_dropped_ = std::move(callback);
   }
@@ -97,8 +103,8 @@ class Engine {
   // Before Start() only.
   const Scheduler& scheduler() const { return scheduler_; }
 
-  // Runs batches on a thread of the engine's own, until Stop().
-  void Start();
+  // Runs batches, on a thread of the engine's own or of callers, until Stop().
+  void Start() ABSL_LOCKS_EXCLUDED(mu_);
   // Carries out all that was posted, answers those that wait, and ends the thread.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -140,10 +146,18 @@ class Engine {
 
   Engine(Journal* journal, Clock* clock) : journal_(journal), clock_(clock) {}
 
+  // Leaves it to who has the turn, or will have it.
   void Enqueue(Posted posted) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same, but takes the turn if it is free.
+  void EnqueueAndRun(Posted posted) ABSL_LOCKS_EXCLUDED(mu_);
   bool HasPosted() ABSL_LOCKS_EXCLUDED(mu_);
-  // Engine thread only, all that follow.
   void Loop() ABSL_LOCKS_EXCLUDED(mu_);
+  // Returns with the turn taken, or false: the engine stops.
+  bool AwaitTurn() ABSL_LOCKS_EXCLUDED(mu_);
+  // Runs batches until nothing is posted, and gives the turn back.
+  void RunTurn() ABSL_LOCKS_EXCLUDED(mu_);
+  bool EndTurn() ABSL_LOCKS_EXCLUDED(mu_);
+  // For who has the turn, all that follow.
   void RunBatch(std::vector<Posted> batch);
   void Tend(absl::Time before);
   void Carry(Posted posted);
@@ -153,6 +167,7 @@ class Engine {
   void AnswerDraining(WaitingAsk& waiting);
   bool HasNews();
   void ServeWaiting();
+  // Answers those whose time is over or who left; when the server goes down, everybody.
   void DropWaiting();
   void Commit();
   void TellDropped();
@@ -164,8 +179,9 @@ class Engine {
   void EndBackup(absl::StatusOr<Backup> backup);
   void AnswerReady();
   void ServeWatches();
-  bool WatchIsDue(const Posted& watch) const;
-  void AnswerWatch(Posted& watch);
+  // `study` is the one that is watched; nullptr when there is none.
+  bool WatchIsDue(const Posted& watch, const Study* study) const;
+  void AnswerWatch(Posted& watch, const Study* study);
   View Look() const { return {scheduler_, now_}; }
 
   Scheduler scheduler_;
@@ -175,15 +191,16 @@ class Engine {
   std::function<void(const std::vector<std::string>&)> on_dropped_;
   std::thread thread_;
 
-  // Of the engine's thread.
+  // Of who has the turn.
   absl::Time now_ = absl::InfinitePast();     // Never goes back.
   absl::Time wake_ = absl::InfiniteFuture();  // When the last batch wanted the next one.
   std::vector<Event> events_;                 // Of this batch, in order.
   size_t looked_at_ = 0;                      // How many of them HasNews() has seen.
   std::vector<Ready> ready_;                  // To be answered once they are on disk.
   std::vector<Posted> reads_;
-  std::list<WaitingAsk> waiting_;  // In the order they came.
-  std::list<Posted> watches_;
+  WaitingLine<WaitingAsk> waiting_;
+  absl::btree_map<std::string, std::vector<Posted>> watches_;  // By study.
+  size_t watchers_ = 0;                                        // In all of them.
   std::optional<Posted> copying_;        // Who waits for the backup that is being made.
   std::shared_ptr<JournalBackup> copy_;  // What it is given.
   std::vector<std::weak_ptr<JournalBackup>> copies_;  // That were handed over.
@@ -192,11 +209,16 @@ class Engine {
   absl::Time retry_at_ = absl::InfiniteFuture();
   absl::Time held_since_ = absl::InfiniteFuture();  // Until the leases got that time back.
   bool drained_ = false;
+  bool swept_ = false;  // Somebody who waited may have left.
   bool whole_ = false;  // The journal was replayed to its end.
 
   Mutex mu_;
   CondVar work_;
   std::vector<Posted> posted_ ABSL_GUARDED_BY(mu_);
+  bool in_turn_ ABSL_GUARDED_BY(mu_) = false;  // Somebody has the turn.
+  // Until when the engine's thread sleeps, if nobody wakes it.
+  absl::Time asleep_until_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  bool started_ ABSL_GUARDED_BY(mu_) = false;
   bool poked_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

@@ -18,7 +18,7 @@ class CheckpointServiceImpl : public v1::CheckpointService::CallbackService {
  public:
   // Not owned; must outlive the gRPC server.
   CheckpointServiceImpl(CheckpointKeeper* keeper, std::string secret)
-      : keeper_(keeper), lease_ids_(std::move(secret)) {}
+      : keeper_(keeper), lease_ids_(secret) {}
 
   grpc::ServerReadReactor<v1::UploadRequest>* Upload(grpc::CallbackServerContext* context,
                                                      v1::UploadResponse* response) override {

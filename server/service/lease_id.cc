@@ -6,7 +6,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/crypto.h"
 
 namespace halving {
 namespace {
@@ -14,15 +13,15 @@ namespace {
 constexpr size_t kMacBytes = 12;
 constexpr size_t kShownBytes = 80;
 
-std::string Mac(absl::string_view secret, absl::string_view name) {
-  return absl::BytesToHexString(HmacSha256(secret, name).substr(0, kMacBytes));
+std::string Mac(const HmacSha256Key& key, absl::string_view name) {
+  return absl::BytesToHexString(key.Of(name).substr(0, kMacBytes));
 }
 
 }  // namespace
 
 std::string LeaseIds::Encode(const LeaseKey& lease) const {
   const std::string name = absl::StrCat(lease.study, ".", lease.trial, ".", lease.attempt);
-  return absl::StrCat(name, ".", Mac(secret_, name));
+  return absl::StrCat(name, ".", Mac(key_, name));
 }
 
 absl::StatusOr<LeaseKey> LeaseIds::Decode(absl::string_view lease_id) const {
@@ -31,7 +30,7 @@ absl::StatusOr<LeaseKey> LeaseIds::Decode(absl::string_view lease_id) const {
   const absl::string_view mac = dot == absl::string_view::npos ? "" : lease_id.substr(dot + 1);
   const std::vector<absl::string_view> parts = absl::StrSplit(name, '.');
   LeaseKey lease;
-  if (!EqualInConstantTime(mac, Mac(secret_, name)) || parts.size() != 3 ||
+  if (!EqualInConstantTime(mac, Mac(key_, name)) || parts.size() != 3 ||
       !absl::SimpleAtoi(parts[0], &lease.study) || !absl::SimpleAtoi(parts[1], &lease.trial) ||
       !absl::SimpleAtoi(parts[2], &lease.attempt)) {
     return absl::NotFoundError(absl::StrCat(

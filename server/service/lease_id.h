@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/crypto.h"
 #include "server/core/commands.h"
 
 namespace halving {
@@ -14,7 +15,7 @@ namespace halving {
 // server needs no table of all leases that ever were. Immutable, hence thread-safe.
 class LeaseIds {
  public:
-  explicit LeaseIds(std::string secret) : secret_(std::move(secret)) {}
+  explicit LeaseIds(absl::string_view secret) : key_(secret) {}
 
   std::string Encode(const LeaseKey& lease) const;
 
@@ -22,7 +23,7 @@ class LeaseIds {
   absl::StatusOr<LeaseKey> Decode(absl::string_view lease_id) const;
 
  private:
-  const std::string secret_;
+  const HmacSha256Key key_;
 };
 
 }  // namespace halving

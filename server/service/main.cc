@@ -1,6 +1,5 @@
 // halving-server: wiring of journal, engine and gRPC, from start to a clean stop.
 #include <pthread.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,10 +10,12 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
+#include "absl/synchronization/mutex.h"
 #include "common/chunk_memory.h"
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/log.h"
+#include "common/open_files.h"
 #include "common/version.h"
 #include "server/engine/engine.h"
 #include "server/service/checkpoint_keeper.h"
@@ -63,14 +64,6 @@ void AwaitStop() {
     sigwait(&signals, &again);
     _exit(kExitOther);
   }).detach();
-}
-
-// Each connection takes one; the usual soft limit is 1024, far below what the system allows.
-void RaiseOpenFilesLimit() {
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 absl::StatusOr<std::unique_ptr<CheckpointStore>> OpenStore(const ServerOptions& options,
@@ -148,6 +141,8 @@ int main(int argc, char** argv) {
     case halving::ServerCommand::kServe:
       break;
   }
+  // Debian builds Abseil with it, and gRPC takes some ten locks a call.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   umask(S_IRWXG | S_IRWXO);  // The key of the lease ids is in the journal.
   halving::PrepareSignals();
   halving::RaiseOpenFilesLimit();

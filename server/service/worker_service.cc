@@ -24,6 +24,9 @@ class CallReactor : public grpc::ServerUnaryReactor {
     engine_->Sweep();
   }
   void OnDone() override { delete this; }
+  // Else gRPC runs OnDone(), which every call comes to, on a thread of its executor: a tenth of
+  // what a call costs. Neither reaction blocks.
+  bool InternalInlineable() override { return true; }
 
  private:
   Engine* const engine_;

@@ -13,8 +13,8 @@ namespace halving {
 class WorkerServiceImpl : public v1::WorkerService::CallbackService {
  public:
   // Not owned; must outlive the gRPC server.
-  WorkerServiceImpl(Engine* engine, std::string secret)
-      : engine_(engine), lease_ids_(std::move(secret)) {}
+  WorkerServiceImpl(Engine* engine, absl::string_view secret)
+      : engine_(engine), lease_ids_(secret) {}
 
   grpc::ServerUnaryReactor* Suggest(grpc::CallbackServerContext* context,
                                     const v1::SuggestRequest* request,

@@ -35,6 +35,15 @@ TEST(HmacSha256Test, KnowsTheVectorsOfRfc4231) {
       "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
+TEST(HmacSha256Test, AKeyServesManyTimes) {
+  const HmacSha256Key key("Jefe");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(key.Of("what do ya want for nothing?"),
+              HmacSha256("Jefe", "what do ya want for nothing?"));
+    EXPECT_NE(key.Of("what do ya want?"), key.Of("what do ya want for nothing?"));
+  }
+}
+
 TEST(HmacSha256Test, TakesNoData) {
   EXPECT_EQ(HmacSha256("key", absl::string_view()), HmacSha256("key", ""));
   EXPECT_EQ(HmacSha256("key", "").size(), 32u);
