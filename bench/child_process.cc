@@ -27,26 +27,6 @@ constexpr absl::Duration kStartTime = absl::Minutes(5);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(20);
 constexpr absl::Duration kSampleEvery = absl::Milliseconds(50);
 
-std::string ContentOf(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-absl::StatusOr<pid_t> Spawn(std::vector<std::string>& arguments, const std::string& log) {
-  std::vector<char*> argv = Argv(arguments);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
-                                   O_WRONLY | O_CREAT | O_APPEND, 0600);
-  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-  pid_t pid = 0;
-  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error == 0) return pid;
-  return absl::InternalError(
-      absl::StrCat("cannot start ", arguments[0], ": ", std::strerror(error)));
-}
-
 // A line of /proc/PID/status such as "VmRSS:      5432 kB".
 int64_t StatusBytes(pid_t pid, absl::string_view field) {
   const std::string status = ContentOf(absl::StrCat("/proc/", pid, "/status"));
@@ -63,9 +43,29 @@ int64_t StatusBytes(pid_t pid, absl::string_view field) {
 
 }  // namespace
 
+std::string ContentOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+absl::StatusOr<pid_t> Spawn(std::vector<std::string> arguments, const std::string& log) {
+  std::vector<char*> argv = Argv(arguments);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
+                                   O_WRONLY | O_CREAT | O_APPEND, 0600);
+  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  pid_t pid = 0;
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error == 0) return pid;
+  return absl::InternalError(
+      absl::StrCat("cannot start ", arguments[0], ": ", std::strerror(error)));
+}
+
 absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(
     std::vector<std::string> arguments, const std::string& log) {
-  HV_ASSIGN_OR_RETURN(const pid_t pid, Spawn(arguments, log));
+  HV_ASSIGN_OR_RETURN(const pid_t pid, Spawn(std::move(arguments), log));
   std::unique_ptr<ServerProcess> process(new ServerProcess(pid));
   HV_RETURN_IF_ERROR(process->AwaitAddress(log));
   return process;

@@ -16,6 +16,13 @@
 
 namespace halving {
 
+// Starts `arguments`, of which the first one is the path of the program, with its output at the end
+// of the file `log`. INTERNAL: it cannot be started.
+absl::StatusOr<pid_t> Spawn(std::vector<std::string> arguments, const std::string& log);
+
+// All that is in a file; nothing when there is none.
+std::string ContentOf(const std::string& path);
+
 // ServerProcess is a program that says "listening on HOST:PORT," once it serves. Thread-compatible.
 class ServerProcess {
  public:

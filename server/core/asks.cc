@@ -20,7 +20,8 @@ AskLog::Fingerprint AskLog::FingerprintOf(absl::string_view worker, absl::string
 
 void AskLog::Record(absl::string_view worker, absl::string_view incarnation,
                     absl::string_view request_id, const LeaseKey& lease) {
-  asks_[FingerprintOf(worker, incarnation, request_id)] = lease;
+  const Fingerprint ask = FingerprintOf(worker, incarnation, request_id);
+  if (asks_[ShardOf(ask)].insert_or_assign(ask, lease).second) ++size_;
 }
 
 void AskLog::Retire(absl::string_view worker, absl::string_view incarnation,
@@ -31,15 +32,18 @@ void AskLog::Retire(absl::string_view worker, absl::string_view incarnation,
 
 void AskLog::ForgetOld(absl::Time now) {
   while (!retired_.empty() && retired_.front().first + kKeep < now) {
-    asks_.erase(retired_.front().second);
+    const Fingerprint& ask = retired_.front().second;
+    size_ -= asks_[ShardOf(ask)].erase(ask);
     retired_.pop_front();
   }
 }
 
 const LeaseKey* AskLog::Find(absl::string_view worker, absl::string_view incarnation,
                              absl::string_view request_id) const {
-  const auto at = asks_.find(FingerprintOf(worker, incarnation, request_id));
-  return at == asks_.end() ? nullptr : &at->second;
+  const Fingerprint ask = FingerprintOf(worker, incarnation, request_id);
+  const Asks& shard = asks_[ShardOf(ask)];
+  const auto at = shard.find(ask);
+  return at == shard.end() ? nullptr : &at->second;
 }
 
 }  // namespace halving

@@ -2,6 +2,8 @@
 #ifndef HALVING_SERVER_CORE_ASKS_H_
 #define HALVING_SERVER_CORE_ASKS_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -15,7 +17,8 @@
 namespace halving {
 
 // Keeps a fingerprint of (worker, incarnation, request id) until a day after its assignment was
-// made or last over. The hash map is only looked up, never walked. Thread-compatible.
+// made or last over. The hash maps are only looked up, never walked; there are many, since one of
+// millions of asks would take a tenth of a second to grow. Thread-compatible.
 class AskLog {
  public:
   void Record(absl::string_view worker, absl::string_view incarnation, absl::string_view request_id,
@@ -28,14 +31,19 @@ class AskLog {
   // nullptr when no such ask is known.
   const LeaseKey* Find(absl::string_view worker, absl::string_view incarnation,
                        absl::string_view request_id) const;
-  size_t size() const { return asks_.size(); }
+  size_t size() const { return size_; }
 
  private:
   using Fingerprint = std::pair<uint64_t, uint64_t>;
   static Fingerprint FingerprintOf(absl::string_view worker, absl::string_view incarnation,
                                    absl::string_view request_id);
 
-  absl::flat_hash_map<Fingerprint, LeaseKey> asks_;
+  static constexpr size_t kShards = 64;
+  using Asks = absl::flat_hash_map<Fingerprint, LeaseKey>;
+  static size_t ShardOf(const Fingerprint& ask) { return ask.first % kShards; }
+
+  std::array<Asks, kShards> asks_;
+  size_t size_ = 0;
   std::deque<std::pair<absl::Time, Fingerprint>> retired_;
 };
 

@@ -1,19 +1,31 @@
 #include "server/core/leases.h"
 
+#include <algorithm>
+
 namespace halving {
 
 void LeaseTable::Set(Key key, const std::string& worker, absl::Time deadline) {
+  const auto at = leases_.find(key);
+  if (at != leases_.end() && at->second.worker == worker) {
+    by_deadline_.erase({at->second.deadline, key});
+    by_deadline_.insert({deadline, key});
+    at->second.deadline = deadline;
+    return;
+  }
   Erase(key);
   leases_[key] = {.worker = worker, .deadline = deadline};
   by_deadline_.insert({deadline, key});
-  by_worker_.insert({worker, key});
+  std::vector<Key>& held = by_worker_[worker];
+  held.insert(std::upper_bound(held.begin(), held.end(), key), key);
 }
 
 void LeaseTable::Erase(Key key) {
   const auto at = leases_.find(key);
   if (at == leases_.end()) return;
   by_deadline_.erase({at->second.deadline, key});
-  by_worker_.erase({at->second.worker, key});
+  const auto holder = by_worker_.find(at->second.worker);
+  std::erase(holder->second, key);
+  if (holder->second.empty()) by_worker_.erase(holder);
   leases_.erase(at);
 }
 
@@ -36,13 +48,10 @@ void LeaseTable::Postpone(absl::Duration by) {
   by_deadline_ = std::move(moved);
 }
 
-std::vector<LeaseTable::Key> LeaseTable::HeldBy(const std::string& worker) const {
-  std::vector<Key> keys;
-  for (auto at = by_worker_.lower_bound({worker, Key{}});
-       at != by_worker_.end() && at->first == worker; ++at) {
-    keys.push_back(at->second);
-  }
-  return keys;
+const std::vector<LeaseTable::Key>& LeaseTable::HeldBy(const std::string& worker) const {
+  static const std::vector<Key>* const none = new std::vector<Key>;
+  const auto at = by_worker_.find(worker);
+  return at == by_worker_.end() ? *none : at->second;
 }
 
 std::vector<StudyUid> LeaseTable::Studies() const {

@@ -39,11 +39,9 @@ class LeaseTable {
   void Postpone(absl::Duration by);
 
   bool Contains(Key key) const { return leases_.contains(key); }
-  std::vector<Key> HeldBy(const std::string& worker) const;
-  bool IsHolder(const std::string& worker) const {
-    const auto at = by_worker_.lower_bound({worker, Key{}});
-    return at != by_worker_.end() && at->first == worker;
-  }
+  // In order of their keys; valid until the table changes.
+  const std::vector<Key>& HeldBy(const std::string& worker) const;
+  bool IsHolder(const std::string& worker) const { return by_worker_.contains(worker); }
   // The studies that have leases, in order.
   std::vector<StudyUid> Studies() const;
   int64_t size() const { return static_cast<int64_t>(leases_.size()); }
@@ -55,7 +53,7 @@ class LeaseTable {
   };
   absl::btree_map<Key, Held> leases_;
   absl::btree_set<std::pair<absl::Time, Key>> by_deadline_;
-  absl::btree_set<std::pair<std::string, Key>> by_worker_;
+  absl::btree_map<std::string, std::vector<Key>> by_worker_;  // Those that hold one; mostly one.
 };
 
 }  // namespace halving

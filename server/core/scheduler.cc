@@ -236,13 +236,15 @@ void Scheduler::CollectDropped(Study& study) {
 void Scheduler::Reindex(Study& study) {
   CollectDropped(study);
   touched_.insert(study.uid());
+  const bool runs = study.state() == StudyState::kRunning;
+  const auto running = static_cast<int64_t>(study.running().size());
   const auto key = candidate_key_.find(study.uid());
   if (key != candidate_key_.end()) {
+    if (runs && key->second == running) return;
     candidates_.erase({key->second, study.uid()});
     candidate_key_.erase(key);
   }
-  if (study.state() != StudyState::kRunning) return;
-  const auto running = static_cast<int64_t>(study.running().size());
+  if (!runs) return;
   candidates_.insert({running, study.uid()});
   candidate_key_[study.uid()] = running;
 }

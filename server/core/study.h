@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -213,7 +214,7 @@ class Study {
   absl::Time running_since_;     // Since then it is not counted yet; while RUNNING.
   TrialId target_hit_ = 0;       // The trial that reached target_error, since the last extension.
 
-  std::vector<Trial> trials_;
+  std::deque<Trial> trials_;  // Never moved: with a million of them that would take a while.
   absl::btree_map<int64_t, TrialId> queue_;  // By position; fronts go below 0.
   int64_t front_ = 0;
   int64_t back_ = 0;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/time/time.h"
 #include "server/core/events.h"
 
@@ -87,10 +88,11 @@ struct Trial {
   int64_t position = 0;        // Epoch that the newest attempt is known to have reached.
   int64_t furthest = 0;        // Epoch that any attempt is known to have reached.
   std::unique_ptr<Lease> lease;
-  std::vector<RungResult> results;      // In order of rungs.
-  std::vector<TrialPoint> curve;        // In order of epochs.
-  std::vector<Checkpoint> checkpoints;  // In order of epochs; those that may be needed.
-  std::vector<EndedAttempt> ended;
+  // Most trials end at their first rung: what that takes lies here, without memory of its own.
+  absl::InlinedVector<RungResult, 1> results;  // In order of rungs.
+  absl::InlinedVector<TrialPoint, 1> curve;    // In order of epochs.
+  std::vector<Checkpoint> checkpoints;         // In order of epochs; those that may be needed.
+  absl::InlinedVector<EndedAttempt, 1> ended;
   std::string failure;  // The last one, if any.
 
   // What an attempt that trains to `epochs` goes on from: the newest checkpoint below it, since one

@@ -69,7 +69,7 @@ class IncomingCheckpoint {
   int64_t noted_ = 0;      // Up to where the store was told.
   PassThrough memory_{0};  // Checkpoints are stored often and fetched seldom.
   Sha256Stream hash_;
-  PipelineStage hashing_;  // Of one chunk while the next one is written.
+  PipelineStage<std::string> hashing_;  // Of one chunk while the next one is written.
 };
 
 // CheckpointStore keeps whole files under their ids, and parts of those on their way. It does not

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "google/protobuf/arena.h"
 #include "server/store/journal.pb.h"
 
 namespace halving {
@@ -483,16 +484,36 @@ void To(const WorkerSeen&, pb::Event*) { HV_CHECK(false) << "WorkerSeen is not d
 void To(const LeaseRenewed&, pb::Event*) { HV_CHECK(false) << "LeaseRenewed is not durable"; }
 void To(const TimePassed&, pb::Event*) { HV_CHECK(false) << "TimePassed is not durable"; }
 
+// A message whose parts lie beside it, for as long as most are.
+class Scratch {
+ public:
+  Scratch() : arena_(Options()), message_(google::protobuf::Arena::CreateMessage<pb::Event>(&arena_)) {}
+  pb::Event& message() { return *message_; }
+
+ private:
+  google::protobuf::ArenaOptions Options() {
+    google::protobuf::ArenaOptions options;
+    options.initial_block = block_;
+    options.initial_block_size = sizeof(block_);
+    return options;
+  }
+
+  alignas(8) char block_[1536];
+  google::protobuf::Arena arena_;
+  pb::Event* const message_;
+};
+
 }  // namespace
 
 std::string EncodeEvent(const Event& event) {
-  pb::Event message;
-  std::visit([&message](const auto& e) { To(e, &message); }, event);
-  return message.SerializeAsString();
+  Scratch scratch;
+  std::visit([&scratch](const auto& e) { To(e, &scratch.message()); }, event);
+  return scratch.message().SerializeAsString();
 }
 
 absl::StatusOr<Event> DecodeEvent(absl::string_view bytes) {
-  pb::Event m;
+  Scratch scratch;
+  pb::Event& m = scratch.message();
   if (!m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return absl::DataLossError(absl::StrCat("an event of ", bytes.size(), " bytes cannot be read"));
   }

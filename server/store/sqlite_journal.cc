@@ -4,11 +4,13 @@
 
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/crypto.h"
+#include "common/pipeline_stage.h"
 #include "common/random.h"
 #include "common/status.h"
 #include "server/store/event_codec.h"
@@ -22,10 +24,13 @@ constexpr int kApplicationId = 0x48414c56;  // "HALV".
 constexpr size_t kChainBytes = 16;
 constexpr size_t kSecretBytes = 32;
 constexpr int kFoldAtPages = 1000;  // As SQLite itself would.
+constexpr size_t kReplayedAtOnce = 1024;
 
 // The hash of an event, which covers all before it.
 std::string Chain(absl::string_view previous, int64_t seq, absl::string_view data) {
-  std::string bytes(previous);
+  std::string bytes;
+  bytes.reserve(previous.size() + sizeof(seq) + data.size());
+  bytes.append(previous.data(), previous.size());
   for (int shift = 0; shift < 64; shift += 8) {
     bytes.push_back(static_cast<char>(static_cast<uint64_t>(seq) >> shift));
   }
@@ -121,7 +126,7 @@ absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::OpenToRead(const s
 }
 
 SqliteJournal::~SqliteJournal() {
-  sqlite3_finalize(insert_);
+  for (sqlite3_stmt* statement : {begin_, insert_, commit_}) sqlite3_finalize(statement);
   sqlite3_close(db_);  // If it is known to be whole: folds the -wal into it and removes that.
 }
 
@@ -207,11 +212,22 @@ absl::Status SqliteJournal::LoadState() {
     last_seq_ = sqlite3_column_int64(last.get(), 0);
     last_chain_ = std::string(Blob(last.get(), 1));
   }
-  const char* sql = "INSERT INTO events (seq, data, chain) VALUES (?, ?, ?)";
-  if (sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &insert_, nullptr) != SQLITE_OK) {
-    return Error("preparing");
-  }
-  return absl::OkStatus();
+  HV_RETURN_IF_ERROR(Prepare("BEGIN IMMEDIATE", &begin_));
+  HV_RETURN_IF_ERROR(Prepare("COMMIT", &commit_));
+  return Prepare("INSERT INTO events (seq, data, chain) VALUES (?, ?, ?)", &insert_);
+}
+
+absl::Status SqliteJournal::Prepare(const char* sql, sqlite3_stmt** statement) {
+  const int prepared =
+      sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, nullptr);
+  return prepared == SQLITE_OK ? absl::OkStatus() : Error("preparing");
+}
+
+absl::Status SqliteJournal::Step(sqlite3_stmt* statement, const char* doing) {
+  absl::Status status =
+      sqlite3_step(statement) == SQLITE_DONE ? absl::OkStatus() : Error(doing);
+  sqlite3_reset(statement);
+  return status;
 }
 
 absl::Status SqliteJournal::Append(const std::vector<Event>& events) {
@@ -224,9 +240,9 @@ absl::Status SqliteJournal::Append(const std::vector<Event>& events) {
 absl::Status SqliteJournal::Write(const std::vector<Event>& events) {
   const int64_t seq_before = last_seq_;
   const std::string chain_before = last_chain_;
-  absl::Status status = Run("BEGIN IMMEDIATE");
+  absl::Status status = Step(begin_, "beginning to write");
   for (size_t i = 0; status.ok() && i < events.size(); ++i) status = Insert(events[i]);
-  if (status.ok()) status = Run("COMMIT");
+  if (status.ok()) status = Step(commit_, "committing");
   if (status.ok()) return status;
   last_seq_ = seq_before;
   last_chain_ = chain_before;
@@ -264,16 +280,34 @@ absl::Status SqliteJournal::Insert(const Event& event) {
   sqlite3_bind_int64(insert_, 1, seq);
   sqlite3_bind_blob(insert_, 2, data.data(), static_cast<int>(data.size()), SQLITE_STATIC);
   sqlite3_bind_blob(insert_, 3, chain.data(), static_cast<int>(chain.size()), SQLITE_STATIC);
-  const int step = sqlite3_step(insert_);
-  absl::Status status = step == SQLITE_DONE ? absl::OkStatus() : Error("writing");
-  sqlite3_reset(insert_);
-  if (!status.ok()) return status;
+  HV_RETURN_IF_ERROR(Step(insert_, "writing"));
   last_seq_ = seq;
   last_chain_ = std::move(chain);
   return absl::OkStatus();
 }
 
 absl::Status SqliteJournal::Replay(absl::FunctionRef<void(const Event&)> apply) {
+  // Events are applied while the next ones are read and checked: half of the work each.
+  PipelineStage<std::vector<Event>> applying([apply](const std::vector<Event>& events) {
+    for (const Event& event : events) apply(event);
+    return absl::OkStatus();
+  });
+  std::vector<Event> events;
+  const absl::Status status = ReadAll([&](Event event) {
+    events.push_back(std::move(event));
+    if (events.size() < kReplayedAtOnce) return;
+    applying.Add(std::exchange(events, {})).IgnoreError();
+  });
+  applying.Add(std::move(events)).IgnoreError();
+  applying.Flush().IgnoreError();
+  HV_RETURN_IF_ERROR(status);
+  if (read_only_) return absl::OkStatus();
+  // Without room the journal can be read all the same; whoever appends is told.
+  const absl::Status started = StartWriting();
+  return absl::IsResourceExhausted(started) ? absl::OkStatus() : started;
+}
+
+absl::Status SqliteJournal::ReadAll(absl::FunctionRef<void(Event)> take) {
   const Statement select(db_, "SELECT seq, data, chain FROM events ORDER BY seq");
   std::string chain = secret_;
   int64_t seq = 0;
@@ -288,18 +322,14 @@ absl::Status SqliteJournal::Replay(absl::FunctionRef<void(const Event&)> apply) 
                        " is not the one that was written there (its checksum differs). Nothing was "
                        "changed; restore a backup of the data directory"));
     }
-    const absl::StatusOr<Event> event = DecodeEvent(data);
+    absl::StatusOr<Event> event = DecodeEvent(data);
     if (!event.ok()) {
       return absl::Status(event.status().code(),
                           absl::StrCat(file_, ": event ", seq, ": ", event.status().message()));
     }
-    apply(*event);
+    take(*std::move(event));
   }
-  if (step != SQLITE_DONE) return Error("reading");
-  if (read_only_) return absl::OkStatus();
-  // Without room the journal can be read all the same; whoever appends is told.
-  const absl::Status started = StartWriting();
-  return absl::IsResourceExhausted(started) ? absl::OkStatus() : started;
+  return step == SQLITE_DONE ? absl::OkStatus() : Error("reading");
 }
 
 // The journal is whole, or its caller has no need to know: from here on it is changed. What a

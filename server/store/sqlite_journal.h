@@ -61,8 +61,13 @@ class SqliteJournal : public Journal {
   absl::Status LoadState();
   absl::Status CheckPages();
   absl::Status StartWriting();
+  // Checks each event's hash, and that none is missing.
+  absl::Status ReadAll(absl::FunctionRef<void(Event)> take);
   absl::Status Write(const std::vector<Event>& events);
   absl::Status Insert(const Event& event);
+  absl::Status Prepare(const char* sql, sqlite3_stmt** statement);
+  // Of a statement that gives no rows.
+  absl::Status Step(sqlite3_stmt* statement, const char* doing);
   // Folds the -wal into the database when it has grown, or holds what was rolled back.
   absl::Status Fold();
   absl::Status FoldAll();
@@ -75,7 +80,9 @@ class SqliteJournal : public Journal {
   const std::optional<DataDirectory> directory_;  // Locked, if it is ours to lock.
   const std::string file_;
   sqlite3* db_ = nullptr;
+  sqlite3_stmt* begin_ = nullptr;
   sqlite3_stmt* insert_ = nullptr;
+  sqlite3_stmt* commit_ = nullptr;
   std::string secret_;     // Where the chain of hashes begins.
   std::string lease_key_;  // The same, until a backup was restored.
   int64_t backups_ = 0;    // How many were started.

@@ -15,7 +15,7 @@ TEST(PipelineStageTest, WorksOnAllChunksInTheirOrderOnAThreadOfItsOwn) {
   std::string seen;
   std::thread::id worked_by;
   {
-    PipelineStage stage([&](absl::string_view chunk) {
+    PipelineStage<std::string> stage([&](absl::string_view chunk) {
       absl::StrAppend(&seen, chunk, " ");
       worked_by = std::this_thread::get_id();
       return absl::OkStatus();
@@ -31,7 +31,7 @@ TEST(PipelineStageTest, WorksOnAllChunksInTheirOrderOnAThreadOfItsOwn) {
 
 TEST(PipelineStageTest, TheCallerGoesOnWhileAChunkIsWorkedOn) {
   std::promise<void> go_on;
-  PipelineStage stage([waits = go_on.get_future().share()](absl::string_view) {
+  PipelineStage<std::string> stage([waits = go_on.get_future().share()](absl::string_view) {
     waits.wait();
     return absl::OkStatus();
   });
@@ -43,7 +43,7 @@ TEST(PipelineStageTest, TheCallerGoesOnWhileAChunkIsWorkedOn) {
 
 TEST(PipelineStageTest, TheFirstErrorEndsTheWorkAndIsToldToEachCall) {
   int worked = 0;
-  PipelineStage stage([&](absl::string_view) {
+  PipelineStage<std::string> stage([&](absl::string_view) {
     ++worked;
     return absl::ResourceExhaustedError("the disk is full");
   });
@@ -59,7 +59,7 @@ TEST(PipelineStageTest, TheFirstErrorEndsTheWorkAndIsToldToEachCall) {
 
 TEST(PipelineStageTest, AnErrorFreesTheCallerThatWaits) {
   std::promise<void> go_on;
-  PipelineStage stage([waits = go_on.get_future().share()](absl::string_view) {
+  PipelineStage<std::string> stage([waits = go_on.get_future().share()](absl::string_view) {
     waits.wait();
     return absl::InternalError("no");
   });
