@@ -34,8 +34,7 @@ PYTORCH = "PyTorch"
 AIM_BY_BATCH = {32: 0.9, 128: 1.0, 255: 1.0}
 
 Setting = collections.namedtuple("Setting", "workers threads")
-SETTINGS = [Setting(1, 1), Setting(2, 1), Setting(1, 2)]
-QUICK_SETTINGS = [Setting(2, 1)]
+SETTINGS = {"1x1": Setting(1, 1), "2x1": Setting(2, 1), "1x2": Setting(1, 2)}
 
 SKIPPED = 77  # As CTest takes it.
 
@@ -155,12 +154,14 @@ def at_least_1(text):
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=at_least_1, default=7, help="[7]")
+    parser.add_argument("--repeats", type=at_least_1, default=5, help="[5]")
     parser.add_argument("--epochs", type=at_least_1, default=2, help="timed in each repeat [2]")
     parser.add_argument("--train-examples", type=at_least_1, default=6000, help="[6000]")
     parser.add_argument("--validation-examples", type=at_least_1, default=1000, help="[1000]")
     parser.add_argument("--batch-sizes", type=at_least_1, nargs="+", default=list(AIM_BY_BATCH),
                         metavar="N", help="[32 128 255]")
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS),
+                        metavar="WORKERSxTHREADS", help=f"[{' '.join(SETTINGS)}]")
     parser.add_argument("--quick", action="store_true",
                         help="one repeat of one epoch on few images, whose figures mean nothing")
     parser.add_argument("--before", type=pathlib.Path, metavar="PROGRAM",
@@ -173,6 +174,7 @@ def parse_args():
                         help="where the programs are [build/dev/bin]")
     args = parser.parse_args()
     if args.quick:
+        args.settings = ["2x1"]
         args.repeats, args.epochs, args.train_examples, args.validation_examples = 1, 1, 300, 250
     check_built(parser, args.bin, "halving-trainer")
     return args
@@ -185,7 +187,7 @@ def main():
         sides["before"] = [args.before]
     sides["ours"] = [args.bin / "halving-trainer"]
     show_head(args, sides)
-    for setting in QUICK_SETTINGS if args.quick else SETTINGS:
+    for setting in map(SETTINGS.get, args.settings):
         show(setting, args.batch_sizes, sides, measure(args, setting, sides))
 
 
