@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "worker/trainer/average_pool.h"
 #include "worker/trainer/image_files.h"
 #include "worker/trainer/image_objective.h"
 
@@ -24,8 +25,8 @@ class Lenet : public ImageModel {
   }
 
   torch::Tensor forward(torch::Tensor images) override {
-    torch::Tensor x = torch::avg_pool2d(Activate(conv1_(images)), 2);
-    x = torch::avg_pool2d(Activate(conv2_(x)), 2);
+    torch::Tensor x = AveragePoolByTwo(Activate(conv1_(images)));
+    x = AveragePoolByTwo(Activate(conv2_(x)));
     x = Activate(linear1_(x.flatten(1)));
     return linear3_(Activate(linear2_(x)));
   }

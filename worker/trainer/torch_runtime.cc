@@ -5,6 +5,7 @@
 #include <c10/core/Device.h>
 #include <c10/util/Exception.h>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
@@ -30,6 +31,14 @@ void KeepOpenBlasOnOneThread() {
   using SetThreads = void (*)(int);
   void* const symbol = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
   if (symbol != nullptr) reinterpret_cast<SetThreads>(symbol)(1);
+}
+
+// By itself the C library maps large tensors anew in each step, and then the kernel clears every
+// page of them, or keeps their memory, depending on what was freed before. Kept here is as much as
+// it allows: with batches of 1,000 images an epoch of LeNet takes a sixth less time.
+void KeepMemoryOfTensors() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
 // -1 means whichever CUDA device is current.
@@ -87,6 +96,7 @@ absl::Status SetUpTorch(const std::string& device, int threads) {
     at::set_num_threads(threads);
     at::set_num_interop_threads(1);
     KeepOpenBlasOnOneThread();
+    KeepMemoryOfTensors();
     return absl::OkStatus();
   } catch (...) {
     return StatusOfTorchException();
