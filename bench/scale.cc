@@ -1,6 +1,6 @@
 // How a server does with many trials, many studies and many workers who wait.
 //
-//   scale --trials 1000,100000,1000000 --studies 1,100,10000 --folder .
+//   scale --trials 1000,100000,990000 --studies 1,100,10000 --folder .
 //   scale --waiting 10000 --folder .
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ namespace halving {
 namespace {
 
 struct Options {
-  std::vector<int64_t> trials = {1'000, 100'000, 1'000'000};
+  std::vector<int64_t> trials = {1'000, 100'000, 990'000};
   std::vector<int64_t> studies = {1, 100, 10'000};
   int64_t calls = 20'000;
   int waiting = 0;

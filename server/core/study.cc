@@ -132,7 +132,7 @@ void Study::Apply(const AttemptFailed& event) {
   Trial& trial = MutableTrial(event.trial);
   StopRunning(trial);
   ++trial.failures;
-  trial.failure = event.reason;
+  trial.SetFailure(event.reason);
   last_failure_ = event.reason;
   if (event.cause == FailureCause::kOutOfMemory) trial.out_of_memory = true;
   if (event.cause == FailureCause::kReported || event.cause == FailureCause::kOutOfMemory) {
@@ -157,7 +157,7 @@ void Study::Apply(const AttemptReturned& event) {
   ++version_;
   Trial& trial = MutableTrial(event.trial);
   StopRunning(trial);
-  trial.failure = event.reason;
+  trial.SetFailure(event.reason);
   EndAttempt(trial, event.attempt, event.digest);
   ForgetCheckpoint(trial, event.unusable_checkpoint_id);
   EnqueueFront(trial);
@@ -166,7 +166,7 @@ void Study::Apply(const AttemptReturned& event) {
 void Study::Apply(const LateReasonRecorded& event) {
   ++version_;
   Trial& trial = MutableTrial(event.trial);
-  trial.failure = event.reason;
+  trial.SetFailure(event.reason);
   EndAttempt(trial, event.attempt, event.digest);
   ForgetCheckpoint(trial, event.unusable_checkpoint_id);
 }
@@ -201,7 +201,7 @@ void Study::Apply(const TrialReported& event) {
   trial.results.push_back({.rung = trial.rung,
                            .error = event.error,
                            .train_time = event.train_time,
-                           .worker = trial.lease->worker,
+                           .worker = &*workers_.insert(trial.lease->worker).first,
                            .metrics = event.metrics,
                            .end_time = event.time,
                            .from_epoch = trial.lease->from_epoch,
@@ -337,7 +337,7 @@ void Study::TakeFailureBack(Trial& trial) {
   if (!trial.lease->failure_charged) return;
   trial.lease->failure_charged = false;
   --trial.failures;
-  trial.failure.clear();
+  trial.last_failure.reset();
 }
 
 void Study::Advance(Trial& trial, int64_t epoch) {

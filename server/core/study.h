@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -222,6 +223,8 @@ class Study {
   std::vector<RungPairs> rung_pairs_;  // By the lower rung.
   absl::btree_set<std::pair<absl::Time, TrialId>> running_;
   absl::btree_set<RankKey> ranking_;
+
+  std::set<std::string> workers_;  // That results came from.
 
   Cost charged_;         // Against the limits, so far.
   Cost queued_charges_;  // What handing out all that is queued would add.

@@ -60,7 +60,7 @@ void AppendLevels(const GroupKey& key, const std::vector<Level>& levels, std::st
 }
 
 void AppendResult(const RungResult& result, std::string* text) {
-  absl::StrAppend(text, " result ", result.rung, ":", result.error, " by ", result.worker, " in ",
+  absl::StrAppend(text, " result ", result.rung, ":", result.error, " by ", *result.worker, " in ",
                   absl::FormatDuration(result.train_time), " at ",
                   absl::ToUnixNanos(result.end_time), " from ", result.from_epoch, " of ",
                   result.study_epochs);
@@ -73,7 +73,7 @@ void AppendTrial(const Trial& trial, std::string* text) {
                   static_cast<int>(trial.state), " rung ", trial.rung, " attempts ", trial.attempts,
                   " failures ", trial.failures, trial.out_of_memory ? "m" : "", " charged ",
                   trial.charged, " at ", trial.position, "/", trial.furthest, " failure \"",
-                  trial.failure, "\" config ", absl::StrJoin(trial.config, ","));
+                  trial.Failure(), "\" config ", absl::StrJoin(trial.config, ","));
   if (trial.lease != nullptr) {
     absl::StrAppend(text, " lease ", trial.lease->worker, " ", trial.lease->incarnation, " ",
                     trial.lease->request_id, " from ", trial.lease->from_epoch, " ",

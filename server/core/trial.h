@@ -43,7 +43,7 @@ struct RungResult {
   int rung = 0;
   double error = 0;
   absl::Duration train_time;
-  std::string worker;
+  const std::string* worker = nullptr;  // Its Study keeps the name: few workers bring many results.
   Metrics metrics;
   absl::Time end_time;
   int64_t from_epoch = 0;
@@ -93,7 +93,13 @@ struct Trial {
   absl::InlinedVector<TrialPoint, 1> curve;    // In order of epochs.
   std::vector<Checkpoint> checkpoints;         // In order of epochs; those that may be needed.
   absl::InlinedVector<EndedAttempt, 1> ended;
-  std::string failure;  // The last one, if any.
+  std::unique_ptr<const std::string> last_failure;  // Null: none.
+
+  // The reason of the last one; empty when there is none.
+  std::string Failure() const { return last_failure == nullptr ? "" : *last_failure; }
+  void SetFailure(const std::string& reason) {
+    last_failure = std::make_unique<const std::string>(reason);
+  }
 
   // What an attempt that trains to `epochs` goes on from: the newest checkpoint below it, since one
   // that stands there leaves nothing to train. With an empty id: from scratch.

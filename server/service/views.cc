@@ -23,7 +23,7 @@ void ShowResult(const Study& study, const RungResult& result, v1::RungResult* to
   to->set_epochs(study.ladder().epochs(result.rung));
   to->set_error(result.error);
   ToProto(result.train_time, to->mutable_train_time());
-  to->set_worker_id(result.worker);
+  to->set_worker_id(*result.worker);
   for (const auto& [name, value] : result.metrics) (*to->mutable_metrics())[name] = value;
   ToProto(result.end_time, to->mutable_end_time());
   to->set_from_epoch(result.from_epoch);
@@ -167,7 +167,7 @@ void ShowTrial(const Study& study, const Trial& trial, bool with_curve, v1::Tria
   for (const RungResult& result : trial.results) ShowResult(study, result, to->add_results());
   to->set_attempts(trial.attempts);
   to->set_failures(trial.failures);
-  to->set_failure(trial.failure);
+  to->set_failure(trial.Failure());
   if (trial.state == TrialState::kRunning) to->set_worker_id(trial.lease->worker);
   to->set_has_checkpoint(trial.NewestCheckpoint() != nullptr);
   if (!with_curve) return;

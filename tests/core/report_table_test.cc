@@ -50,7 +50,7 @@ TEST(ReportOfALiveLease, CompletedIsCountedOnceWithAllItHolds) {
   EXPECT_EQ(result.error, 0.25);
   EXPECT_EQ(result.metrics, kCompleted.metrics);
   EXPECT_EQ(result.train_time, absl::Seconds(3));
-  EXPECT_EQ(result.worker, "w1");
+  EXPECT_EQ(*result.worker, "w1");
   EXPECT_EQ(result.end_time, f.now());
   EXPECT_EQ(result.from_epoch, 0);
   EXPECT_EQ(result.study_epochs, 2);
@@ -64,7 +64,7 @@ TEST(ReportOfALiveLease, FailedIsCountedOnce) {
   ASSERT_THAT(answer, IsOk());
   EXPECT_FALSE(answer->duplicate);
   EXPECT_EQ(f.trial(1).failures, 1);
-  EXPECT_EQ(f.trial(1).failure, "out of memory");
+  EXPECT_EQ(f.trial(1).Failure(), "out of memory");
 }
 
 TEST(ReportOfALiveLease, ReturnedIsCountedOnce) {
@@ -205,8 +205,8 @@ TEST(LateReport, CompletedCounts) {
   f.Complete(a, 0.5);
   EXPECT_EQ(f.StateOf(1), TrialState::kWaiting);
   EXPECT_EQ(f.study().queued(), 0);
-  EXPECT_EQ(f.trial(1).results[0].worker, "w1");
-  EXPECT_EQ(f.trial(1).failure, "") << "its expiry was no failure after all";
+  EXPECT_EQ(*f.trial(1).results[0].worker, "w1");
+  EXPECT_EQ(f.trial(1).Failure(), "") << "its expiry was no failure after all";
   EXPECT_EQ(f.trial(1).failures, 0);
   EXPECT_EQ(f.Take("w2").lease.trial, 2);
 }
@@ -226,7 +226,7 @@ TEST(LateReport, ProgressRevivesTheLeaseAndTakesTheFailureBack) {
   EXPECT_FALSE(answer.stop);
   EXPECT_EQ(f.StateOf(1), TrialState::kRunning);
   EXPECT_EQ(f.trial(1).failures, 0);
-  EXPECT_EQ(f.trial(1).failure, "");
+  EXPECT_EQ(f.trial(1).Failure(), "");
   EXPECT_EQ(f.trial(1).attempts, 1);
   ASSERT_THAT(f.Last<TrialProgressed>(), SizeIs(1)) << "durable, though it carries nothing";
   f.AdvanceAndTick(kLease - absl::Nanoseconds(1));
@@ -252,7 +252,7 @@ TEST(LateReport, FailedRecordsTheReasonAndChargesNothingMore) {
     ASSERT_THAT(f.Report(a, failed), IsOk());
     EXPECT_EQ(f.StateOf(1), TrialState::kQueued);
     EXPECT_EQ(f.trial(1).failures, 1);
-    EXPECT_EQ(f.trial(1).failure, failed.reason);
+    EXPECT_EQ(f.trial(1).Failure(), failed.reason);
     EXPECT_EQ(f.Take("w2").lease, (LeaseKey{.study = 1, .trial = 1, .attempt = 2}));
   }
 }
@@ -262,7 +262,7 @@ TEST(LateReport, ReturnedRecordsTheReasonAndChargesNothingMore) {
   const Assignment a = Expired(f);
   f.Return(a);
   EXPECT_EQ(f.trial(1).failures, 1) << "nor is the expiry taken back";
-  EXPECT_EQ(f.trial(1).failure, "leaving");
+  EXPECT_EQ(f.trial(1).Failure(), "leaving");
   EXPECT_EQ(f.Take("w2").lease, (LeaseKey{.study = 1, .trial = 1, .attempt = 2}));
 }
 

@@ -42,7 +42,7 @@ TEST(Rule6Attempts, ALeaseExpiresAtItsEndAndNotBefore) {
   EXPECT_EQ(f.StateOf(1), TrialState::kQueued);
   ASSERT_THAT(f.Last<AttemptFailed>(), SizeIs(1));
   EXPECT_EQ(f.Last<AttemptFailed>()[0].cause, FailureCause::kExpired);
-  EXPECT_THAT(f.trial(1).failure, HasSubstr("worker w1 was silent for 1m"));
+  EXPECT_THAT(f.trial(1).Failure(), HasSubstr("worker w1 was silent for 1m"));
 }
 
 TEST(Rule6Attempts, EveryReportOfProgressGivesTheLeaseItsFullTimeAgain) {
@@ -128,7 +128,7 @@ TEST(Rule6Attempts, AFailureThatIsNotRetryableIsForGoodAtOnce) {
   SchedulerFixture f(SmallSpec(kTwoRounds));
   f.Fail(f.Take("w1"), /*retryable=*/false);
   EXPECT_EQ(f.StateOf(1), TrialState::kFailed);
-  EXPECT_EQ(f.trial(1).failure, "out of memory");
+  EXPECT_EQ(f.trial(1).Failure(), "out of memory");
   EXPECT_EQ(f.Take("w1").lease.trial, 2);
 }
 
@@ -148,7 +148,7 @@ TEST(Rule6Attempts, ATrialGivenBackByALeavingWorkerIsNoFailure) {
   for (int i = 0; i < 10; ++i) f.Return(f.Take("w1"));
   EXPECT_EQ(f.trial(1).failures, 0);
   EXPECT_EQ(f.trial(1).attempts, 10);
-  EXPECT_EQ(f.trial(1).failure, "leaving") << "the reason is kept to be seen";
+  EXPECT_EQ(f.trial(1).Failure(), "leaving") << "the reason is kept to be seen";
   EXPECT_EQ(f.Take("w2").lease.trial, 1) << "and it goes before everything else";
 }
 
@@ -192,7 +192,7 @@ TEST(Rule6Incarnations, ANewOneTakesTheWorkerIdOverAndTheOldLeasesAreLostAtOnce)
   const std::optional<Assignment> next = f.AskWith({.worker = "w1", .incarnation = "two"});
   ASSERT_THAT(f.Last<AttemptFailed>(), SizeIs(1));
   EXPECT_EQ(f.Last<AttemptFailed>()[0].cause, FailureCause::kReplaced);
-  EXPECT_THAT(f.trial(1).failure, HasSubstr("worker w1 was started anew"));
+  EXPECT_THAT(f.trial(1).Failure(), HasSubstr("worker w1 was started anew"));
   ASSERT_TRUE(next.has_value());
   EXPECT_EQ(next->lease, (LeaseKey{.study = 1, .trial = 1, .attempt = 2}));
   EXPECT_EQ(f.trial(1).failures, 1);
