@@ -112,14 +112,17 @@ void Scheduler::ApplyOne(const StudyEvent& event) {
 }
 
 void Scheduler::ApplyOne(const StudyCreated& event) {
-  HV_CHECK(event.study > last_uid_) << "study uid " << event.study << " after " << last_uid_;
-  last_uid_ = event.study;
+  // A compacted journal gives a study's events behind those of younger ones.
+  HV_CHECK(!studies_.contains(event.study)) << "study uid " << event.study << " is taken";
+  last_uid_ = std::max(last_uid_, event.study);
   by_name_[event.spec.name] = event.study;
   studies_[event.study] = std::make_unique<Study>(event, quotas_);
   Reindex(*studies_[event.study]);
 }
 
 void Scheduler::ApplyOne(const StudyDeleted& event) {
+  last_uid_ = std::max(last_uid_, event.study);
+  if (!studies_.contains(event.study)) return;  // Its events were compacted away.
   const auto key = candidate_key_.find(event.study);
   if (key != candidate_key_.end()) {
     candidates_.erase({key->second, event.study});

@@ -21,7 +21,7 @@ void WorkerTable::Start(const WorkerStarted& event) {
   }
   if (info.superseded.size() > kMaxSuperseded) info.superseded.erase(info.superseded.begin());
   info.incarnation = event.incarnation;
-  info.idle_since = event.time;
+  BeIdleSince(info, event.time);
   Touch(info, event.time);
 }
 
@@ -48,16 +48,16 @@ void WorkerTable::CountFinished(const std::string& worker, absl::Time now) {
 void WorkerTable::CountLost(const std::string& worker, absl::Time now) {
   WorkerInfo& info = workers_[worker];
   ++info.leases_lost;
-  info.idle_since = now;  // No sign of life: last_seen stays.
+  BeIdleSince(info, now);  // No sign of life: last_seen stays.
 }
 
 void WorkerTable::CloseLease(const std::string& worker, absl::Time now) {
-  workers_[worker].idle_since = now;
+  BeIdleSince(workers_[worker], now);
 }
 
 void WorkerTable::MarkIdle(const std::string& worker, absl::Time now) {
   WorkerInfo& info = workers_[worker];
-  info.idle_since = now;
+  BeIdleSince(info, now);
   Touch(info, now);
 }
 
@@ -88,6 +88,11 @@ int64_t WorkerTable::Connected(absl::Time now, const LeaseTable& leases) const {
   return std::count_if(workers_.begin(), workers_.end(), [&](const auto& entry) {
     return IsConnected(entry.first, entry.second, now, leases);
   });
+}
+
+// A compacted journal gives the events of an ended study behind younger ones.
+void WorkerTable::BeIdleSince(WorkerInfo& info, absl::Time now) {
+  info.idle_since = std::max(info.idle_since, now);
 }
 
 void WorkerTable::Touch(WorkerInfo& info, absl::Time now) {

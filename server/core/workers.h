@@ -53,6 +53,7 @@ class WorkerTable {
 
  private:
   void Touch(WorkerInfo& info, absl::Time now);
+  void BeIdleSince(WorkerInfo& info, absl::Time now);
 
   absl::btree_map<std::string, WorkerInfo> workers_;
 };

@@ -556,6 +556,8 @@ absl::StatusOr<Event> DecodeEvent(absl::string_view bytes) {
       return From(m.checkpoint_lost());
     case pb::Event::kTrialPromoted:
       return From(m.trial_promoted());
+    case pb::Event::kPack:
+    case pb::Event::kGap:  // Whoever reads the file knows these.
     case pb::Event::EVENT_NOT_SET:
       break;
   }

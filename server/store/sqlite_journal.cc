@@ -14,50 +14,19 @@
 #include "common/random.h"
 #include "common/status.h"
 #include "server/store/event_codec.h"
+#include "server/store/journal_rows.h"
 #include "server/store/sqlite_backup.h"
+#include "server/store/sqlite_compaction.h"
+#include "server/store/sqlite_statement.h"
 #include "server/store/wal_check.h"
 
 namespace halving {
 namespace {
 
 constexpr int kApplicationId = 0x48414c56;  // "HALV".
-constexpr size_t kChainBytes = 16;
 constexpr size_t kSecretBytes = 32;
 constexpr int kFoldAtPages = 1000;  // As SQLite itself would.
 constexpr size_t kReplayedAtOnce = 1024;
-
-// The hash of an event, which covers all before it.
-std::string Chain(absl::string_view previous, int64_t seq, absl::string_view data) {
-  std::string bytes;
-  bytes.reserve(previous.size() + sizeof(seq) + data.size());
-  bytes.append(previous.data(), previous.size());
-  for (int shift = 0; shift < 64; shift += 8) {
-    bytes.push_back(static_cast<char>(static_cast<uint64_t>(seq) >> shift));
-  }
-  bytes.append(data.data(), data.size());
-  return Sha256(bytes).substr(0, kChainBytes);
-}
-
-// Finalizes a statement at the end of its scope.
-class Statement {
- public:
-  Statement(sqlite3* db, const char* sql) {
-    if (sqlite3_prepare_v2(db, sql, -1, &statement_, nullptr) != SQLITE_OK) statement_ = nullptr;
-  }
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-  sqlite3_stmt* get() const { return statement_; }
-
- private:
-  sqlite3_stmt* statement_ = nullptr;
-};
-
-absl::string_view Blob(sqlite3_stmt* statement, int column) {
-  const void* data = sqlite3_column_blob(statement, column);
-  const int size = sqlite3_column_bytes(statement, column);
-  return {static_cast<const char*>(data), static_cast<size_t>(size)};
-}
 
 // A name that nobody gives a copy of their own.
 constexpr char kCopyPrefix[] = ".halving-copy-";
@@ -186,7 +155,7 @@ absl::Status SqliteJournal::MakeSchema() {
   HV_RETURN_IF_ERROR(Run("CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL)"));
   HV_RETURN_IF_ERROR(SetMeta("secret", SecureRandomBytes(kSecretBytes)));
   HV_RETURN_IF_ERROR(Run(absl::StrCat("PRAGMA application_id = ", kApplicationId).c_str()));
-  HV_RETURN_IF_ERROR(Run(absl::StrCat("PRAGMA user_version = ", kSchemaVersion).c_str()));
+  HV_RETURN_IF_ERROR(Run(absl::StrCat("PRAGMA user_version = ", kFirstSchemaVersion).c_str()));
   return Run("COMMIT");
 }
 
@@ -204,17 +173,54 @@ absl::Status SqliteJournal::LoadState() {
       const std::string restored,
       ReadText("SELECT coalesce(max(value), x'') FROM meta WHERE name = 'restored'"));
   lease_key_ = restored.empty() ? secret_ : HmacSha256(secret_, restored);
-  const Statement last(db_, "SELECT seq, chain FROM events ORDER BY seq DESC LIMIT 1");
+  const SqliteStatement last(db_, "SELECT seq, chain FROM events ORDER BY seq DESC LIMIT 1");
   const int step = sqlite3_step(last.get());
   if (step != SQLITE_ROW && step != SQLITE_DONE) return Error("reading");
   last_chain_ = secret_;
   if (step == SQLITE_ROW) {
     last_seq_ = sqlite3_column_int64(last.get(), 0);
-    last_chain_ = std::string(Blob(last.get(), 1));
+    last_chain_ = std::string(last.Blob(1).substr(0, kChainBytes));
   }
+  HV_RETURN_IF_ERROR(LoadPacked());
   HV_RETURN_IF_ERROR(Prepare("BEGIN IMMEDIATE", &begin_));
   HV_RETURN_IF_ERROR(Prepare("COMMIT", &commit_));
   return Prepare("INSERT INTO events (seq, data, chain) VALUES (?, ?, ?)", &insert_);
+}
+
+absl::Status SqliteJournal::LoadPacked() {
+  HV_ASSIGN_OR_RETURN(const int64_t version, ReadNumber("PRAGMA user_version"));
+  if (version == kFirstSchemaVersion) return absl::OkStatus();
+  HV_ASSIGN_OR_RETURN(const int64_t pending,
+                      ReadNumber("SELECT count(*) FROM meta WHERE name = 'compacting'"));
+  compaction_pending_ = pending > 0;
+  const SqliteStatement select(db_, "SELECT study, upto, deleted, hash FROM packed");
+  int step = sqlite3_step(select.get());
+  for (; step == SQLITE_ROW; step = sqlite3_step(select.get())) {
+    const StudyUid study = sqlite3_column_int64(select.get(), 0);
+    const int64_t upto = sqlite3_column_int64(select.get(), 1);
+    const bool deleted = sqlite3_column_int(select.get(), 2) != 0;
+    if (select.Blob(3) != PackedHash(secret_, study, upto, deleted)) {
+      return absl::DataLossError(
+          absl::StrCat(file_, ": what it says of study ", study,
+                       " is not what was written (its checksum differs). Nothing was changed; "
+                       "restore a backup of the data directory"));
+    }
+    packed_[study] = {.upto = upto, .deleted = deleted};
+  }
+  return step == SQLITE_DONE ? absl::OkStatus() : Error("reading");
+}
+
+absl::StatusOr<std::unique_ptr<JournalCompaction>> SqliteJournal::StartCompaction(
+    const CompactionPlan& plan) {
+  return SqliteCompaction::Start(this, plan);
+}
+
+std::vector<StudyUid> SqliteJournal::CompactedStudies() const {
+  std::vector<StudyUid> studies;
+  for (const auto& [study, packed] : packed_) {
+    if (!packed.deleted) studies.push_back(study);
+  }
+  return studies;
 }
 
 absl::Status SqliteJournal::Prepare(const char* sql, sqlite3_stmt** statement) {
@@ -232,18 +238,20 @@ absl::Status SqliteJournal::Step(sqlite3_stmt* statement, const char* doing) {
 
 absl::Status SqliteJournal::Append(const std::vector<Event>& events) {
   if (events.empty()) return absl::OkStatus();
-  HV_RETURN_IF_ERROR(StartWriting());
-  HV_RETURN_IF_ERROR(Write(events));
-  return Fold();
+  return Transact([&] {
+    for (const Event& event : events) HV_RETURN_IF_ERROR(InsertRow(EncodeEvent(event)));
+    return absl::OkStatus();
+  });
 }
 
-absl::Status SqliteJournal::Write(const std::vector<Event>& events) {
+absl::Status SqliteJournal::Transact(absl::FunctionRef<absl::Status()> body) {
+  HV_RETURN_IF_ERROR(StartWriting());
   const int64_t seq_before = last_seq_;
   const std::string chain_before = last_chain_;
   absl::Status status = Step(begin_, "beginning to write");
-  for (size_t i = 0; status.ok() && i < events.size(); ++i) status = Insert(events[i]);
+  if (status.ok()) status = body();
   if (status.ok()) status = Step(commit_, "committing");
-  if (status.ok()) return status;
+  if (status.ok()) return Fold();
   last_seq_ = seq_before;
   last_chain_ = chain_before;
   wal_leftovers_ = true;
@@ -273,10 +281,9 @@ absl::Status SqliteJournal::FoldAll() {
   return absl::OkStatus();
 }
 
-absl::Status SqliteJournal::Insert(const Event& event) {
-  const std::string data = EncodeEvent(event);
+absl::Status SqliteJournal::InsertRow(absl::string_view data) {
   const int64_t seq = last_seq_ + 1;
-  std::string chain = Chain(last_chain_, seq, data);
+  std::string chain = ChainHash(last_chain_, seq, data);
   sqlite3_bind_int64(insert_, 1, seq);
   sqlite3_bind_blob(insert_, 2, data.data(), static_cast<int>(data.size()), SQLITE_STATIC);
   sqlite3_bind_blob(insert_, 3, chain.data(), static_cast<int>(chain.size()), SQLITE_STATIC);
@@ -308,28 +315,67 @@ absl::Status SqliteJournal::Replay(absl::FunctionRef<void(const Event&)> apply) 
 }
 
 absl::Status SqliteJournal::ReadAll(absl::FunctionRef<void(Event)> take) {
-  const Statement select(db_, "SELECT seq, data, chain FROM events ORDER BY seq");
+  const SqliteStatement select(db_, "SELECT seq, data, chain FROM events ORDER BY seq");
   std::string chain = secret_;
-  int64_t seq = 0;
+  int64_t before = 0;
   int step = sqlite3_step(select.get());
   for (; step == SQLITE_ROW; step = sqlite3_step(select.get())) {
-    ++seq;
-    const absl::string_view data = Blob(select.get(), 1);
-    chain = Chain(chain, seq, data);
-    if (sqlite3_column_int64(select.get(), 0) != seq || chain != Blob(select.get(), 2)) {
-      return absl::DataLossError(
-          absl::StrCat(file_, ": event ", seq,
-                       " is not the one that was written there (its checksum differs). Nothing was "
-                       "changed; restore a backup of the data directory"));
+    const int64_t seq = sqlite3_column_int64(select.get(), 0);
+    const absl::string_view data = select.Blob(1);
+    const absl::string_view kept = select.Blob(2);
+    if (kept.size() == kGapChainBytes) {
+      const absl::StatusOr<int64_t> first = DecodeGap(data);
+      if (!first.ok() || *first != before + 1 || seq <= before || kept != GapChain(kept, seq, data)) {
+        return LostRow(before + 1);
+      }
+      chain = std::string(kept.substr(0, kChainBytes));
+    } else {
+      chain = ChainHash(chain, seq, data);
+      if (seq != before + 1 || chain != kept) return LostRow(before + 1);
+      const absl::Status read = ReadRow(seq, data, take);
+      if (!read.ok()) {
+        return absl::Status(read.code(), absl::StrCat(file_, ": event ", seq, ": ", read.message()));
+      }
     }
-    absl::StatusOr<Event> event = DecodeEvent(data);
-    if (!event.ok()) {
-      return absl::Status(event.status().code(),
-                          absl::StrCat(file_, ": event ", seq, ": ", event.status().message()));
-    }
-    take(*std::move(event));
+    before = seq;
   }
   return step == SQLITE_DONE ? absl::OkStatus() : Error("reading");
+}
+
+absl::Status SqliteJournal::ReadRow(int64_t seq, absl::string_view data,
+                                    absl::FunctionRef<void(Event)> take) {
+  HV_ASSIGN_OR_RETURN(const RowHead head, ReadRowHead(data));
+  if (head.kind != RowKind::kPack) {
+    if (head.kind == RowKind::kEvent && IsVoid(seq, head.study)) return absl::OkStatus();
+    HV_ASSIGN_OR_RETURN(Event event, DecodeEvent(data));
+    take(std::move(event));
+    return absl::OkStatus();
+  }
+  HV_ASSIGN_OR_RETURN(const int64_t upto, DecodePackUpto(data));
+  if (!IsValidPack(seq, head.study, upto)) return absl::OkStatus();
+  HV_ASSIGN_OR_RETURN(const Pack pack, DecodePack(data));
+  for (const std::string& packed : pack.events) {
+    HV_ASSIGN_OR_RETURN(Event event, DecodeEvent(packed));
+    take(std::move(event));
+  }
+  return absl::OkStatus();
+}
+
+bool SqliteJournal::IsValidPack(int64_t seq, StudyUid study, int64_t upto) const {
+  const auto at = packed_.find(study);
+  return at != packed_.end() && !at->second.deleted && at->second.upto == upto && seq > upto;
+}
+
+bool SqliteJournal::IsVoid(int64_t seq, StudyUid study) const {
+  const auto at = packed_.find(study);
+  return at != packed_.end() && seq <= at->second.upto;
+}
+
+absl::Status SqliteJournal::LostRow(int64_t seq) const {
+  return absl::DataLossError(
+      absl::StrCat(file_, ": event ", seq,
+                   " is not the one that was written there (its checksum differs). Nothing was "
+                   "changed; restore a backup of the data directory"));
 }
 
 // The journal is whole, or its caller has no need to know: from here on it is changed. What a
@@ -357,7 +403,7 @@ absl::Status SqliteJournal::RenewSecret() {
 }
 
 absl::Status SqliteJournal::SetMeta(const char* name, const std::string& value) {
-  const Statement insert(db_, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
+  const SqliteStatement insert(db_, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
   sqlite3_bind_text(insert.get(), 1, name, -1, SQLITE_STATIC);
   sqlite3_bind_blob(insert.get(), 2, value.data(), static_cast<int>(value.size()), SQLITE_STATIC);
   return sqlite3_step(insert.get()) == SQLITE_DONE ? absl::OkStatus() : Error("writing");
@@ -369,15 +415,15 @@ absl::Status SqliteJournal::Run(const char* sql) {
 }
 
 absl::StatusOr<int64_t> SqliteJournal::ReadNumber(const char* sql) {
-  const Statement statement(db_, sql);
+  const SqliteStatement statement(db_, sql);
   if (sqlite3_step(statement.get()) != SQLITE_ROW) return Error(sql);
   return sqlite3_column_int64(statement.get(), 0);
 }
 
 absl::StatusOr<std::string> SqliteJournal::ReadText(const char* sql) {
-  const Statement statement(db_, sql);
+  const SqliteStatement statement(db_, sql);
   if (sqlite3_step(statement.get()) != SQLITE_ROW) return Error(sql);
-  return std::string(Blob(statement.get(), 0));
+  return std::string(statement.Blob(0));
 }
 
 }  // namespace halving

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/store/data_directory.h"
@@ -38,16 +40,29 @@ class SqliteJournal : public Journal {
   absl::Status Append(const std::vector<Event>& events) override;
   absl::Status Replay(absl::FunctionRef<void(const Event&)> apply) override;
   absl::StatusOr<std::unique_ptr<JournalBackup>> StartBackup() override;
+  absl::StatusOr<std::unique_ptr<JournalCompaction>> StartCompaction(
+      const CompactionPlan& plan) override;
+  bool CompactionPending() const override { return compaction_pending_; }
+  std::vector<StudyUid> CompactedStudies() const override;
   const std::string& secret() const override { return lease_key_; }
 
   // From now on there is another secret(): leases given out before are void. For a restored backup,
   // which would else give out the same ids again to others.
   absl::Status RenewSecret();
 
-  // The version of the file's layout that this program writes.
-  static constexpr int kSchemaVersion = 1;
+  // The version of the file's layout: a journal gets the second one with its first compaction.
+  static constexpr int kSchemaVersion = 2;
+  static constexpr int kFirstSchemaVersion = 1;
 
  private:
+  friend class SqliteCompaction;
+
+  // Of a study whose events were put into packs, or removed.
+  struct Packed {
+    int64_t upto = 0;      // What stands in rows up to here is void, but StudyDeleted.
+    bool deleted = false;  // There are no packs.
+  };
+
   SqliteJournal(std::string file, std::optional<DataDirectory> directory)
       : directory_(std::move(directory)), file_(std::move(file)) {}
 
@@ -60,11 +75,20 @@ class SqliteJournal : public Journal {
   absl::Status MakeSchema();
   absl::Status LoadState();
   absl::Status CheckPages();
+  absl::Status LoadPacked();
   absl::Status StartWriting();
-  // Checks each event's hash, and that none is missing.
+  // Checks each row's hash, and that none is missing.
   absl::Status ReadAll(absl::FunctionRef<void(Event)> take);
-  absl::Status Write(const std::vector<Event>& events);
-  absl::Status Insert(const Event& event);
+  // Hands over what counts of a row, whose hash was right.
+  absl::Status ReadRow(int64_t seq, absl::string_view data, absl::FunctionRef<void(Event)> take);
+  // Whether a pack is of a compaction that came to its end, and of no older one.
+  bool IsValidPack(int64_t seq, StudyUid study, int64_t upto) const;
+  // Whether a pack has taken an event's place, or its study is gone.
+  bool IsVoid(int64_t seq, StudyUid study) const;
+  // All that `body` does, or nothing. The errors of Append().
+  absl::Status Transact(absl::FunctionRef<absl::Status()> body);
+  // Within Transact().
+  absl::Status InsertRow(absl::string_view data);
   absl::Status Prepare(const char* sql, sqlite3_stmt** statement);
   // Of a statement that gives no rows.
   absl::Status Step(sqlite3_stmt* statement, const char* doing);
@@ -74,6 +98,7 @@ class SqliteJournal : public Journal {
   absl::Status Run(const char* sql);
   absl::StatusOr<int64_t> ReadNumber(const char* sql);
   absl::StatusOr<std::string> ReadText(const char* sql);
+  absl::Status LostRow(int64_t seq) const;
   absl::Status SetMeta(const char* name, const std::string& value);
   absl::Status Error(const std::string& doing) { return SqliteError(db_, file_, doing); }
 
@@ -88,6 +113,8 @@ class SqliteJournal : public Journal {
   int64_t backups_ = 0;    // How many were started.
   int64_t last_seq_ = 0;
   std::string last_chain_;
+  absl::btree_map<StudyUid, Packed> packed_;
+  bool compaction_pending_ = false;
   bool read_only_ = false;
   bool writing_ = false;
   int wal_pages_ = 0;

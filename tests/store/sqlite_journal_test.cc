@@ -139,7 +139,7 @@ TEST(SqliteJournalTest, OfANewerVersionIsRefusedAndLeftAsItIs) {
   EXPECT_THAT(OpenJournal(directory.path()).status(),
               StatusIs(StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr(directory.File("journal.db")), HasSubstr("version 9"),
-                             HasSubstr("reads up to 1"), HasSubstr("Start the newer one"))));
+                             HasSubstr("reads up to 2"), HasSubstr("Start the newer one"))));
   EXPECT_EQ(ReadTestFile(directory.File("journal.db")), before);
 }
 
