@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -17,6 +18,10 @@ constexpr size_t kMaxWaitingAsks = 100'000;
 constexpr size_t kMaxWatches = 10'000;
 constexpr size_t kMaxCopies = 4;
 constexpr absl::Duration kRetryAppendAfter = absl::Seconds(1);
+// Between two slices of a compaction, each of some milliseconds: it must not be noticed.
+constexpr absl::Duration kCompactionRest = absl::Milliseconds(20);
+constexpr absl::Duration kLookAfterStart = absl::Minutes(1);
+constexpr absl::Duration kLookEvery = absl::Minutes(10);
 
 // Whether an ask that was in vain may get a trial after it. To hand one out takes work away.
 bool MayMakeWork(const Event& event) {
@@ -34,13 +39,19 @@ absl::Status CallerWentAway() { return absl::CancelledError("the caller went awa
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(Journal* journal, Clock* clock) {
-  auto engine = std::unique_ptr<Engine>(new Engine(journal, clock));
-  HV_RETURN_IF_ERROR(
-      journal->Replay([&engine](const Event& event) { engine->scheduler_.Apply(event); }));
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(Journal* journal, Clock* clock,
+                                                       const Options& options) {
+  auto engine = std::unique_ptr<Engine>(new Engine(journal, clock, options));
+  const std::vector<StudyUid> compacted = journal->CompactedStudies();
+  engine->compacted_.insert(compacted.begin(), compacted.end());
+  HV_RETURN_IF_ERROR(journal->Replay([&engine](const Event& event) {
+    engine->TrackCompaction(event);
+    engine->scheduler_.Apply(event);
+  }));
   engine->scheduler_.TakeDropped();  // Whoever keeps the bytes looks for himself at a start.
   engine->now_ = clock->Now();
   engine->scheduler_.Recover(engine->now_);
+  if (journal->IsCompactable()) engine->compact_at_ = engine->now_ + kLookAfterStart;
   engine->whole_ = true;
   engine->wake_ = engine->NextWake();
   return engine;
@@ -227,6 +238,7 @@ void Engine::RunBatch(std::vector<Posted> batch) {
   AnswerReady();
   ServeWatches();
   StepBackup();
+  StepCompaction();
   events_.clear();
   looked_at_ = 0;
 }
@@ -368,6 +380,7 @@ void Engine::Commit() {
     if (IsDurable(event)) durable.push_back(std::move(event));
   }
   if (durable.empty()) return;
+  for (const Event& event : durable) TrackCompaction(event);
   const absl::Status status = journal_->Append(durable);
   if (status.ok()) return TellDropped();
   // Anything but a full disk leaves it unknown what was written: end, and let a restart find out.
@@ -457,6 +470,64 @@ void Engine::EndBackup(absl::StatusOr<Backup> backup) {
   posted.backup_done(std::move(backup));
 }
 
+// Events of a study whose compaction is under way, or done, change what is to be compacted. To be
+// called before the event is applied or appended.
+void Engine::TrackCompaction(const Event& event) {
+  const auto* extended = std::get_if<StudyExtended>(&event);
+  const auto* deleted = std::get_if<StudyDeleted>(&event);
+  if (extended == nullptr && deleted == nullptr) return;
+  const StudyUid study = extended != nullptr ? extended->study : deleted->study;
+  compacted_.erase(study);
+  compacting_.erase(study);
+  if (compaction_ != nullptr) compaction_->Exclude(study);
+  // One that a replay gives no more than the end of is compacted already.
+  const bool gone = !whole_ && scheduler_.FindStudy(study) == nullptr;
+  if (deleted != nullptr && !gone) deleted_.insert(study);
+}
+
+CompactionPlan Engine::PlanCompaction() const {
+  CompactionPlan plan{.deleted = {deleted_.begin(), deleted_.end()}};
+  for (const auto& [uid, study] : scheduler_.studies()) {
+    if (study->ended() && *study->end_time() + options_.compact_after <= now_ &&
+        !compacted_.contains(uid)) {
+      plan.ended.push_back(uid);
+    }
+  }
+  return plan;
+}
+
+void Engine::StartCompaction() {
+  compact_at_ = now_ + kLookEvery;
+  const CompactionPlan plan = PlanCompaction();
+  if (plan.ended.empty() && plan.deleted.empty() && !journal_->CompactionPending()) return;
+  absl::StatusOr<std::unique_ptr<JournalCompaction>> started = journal_->StartCompaction(plan);
+  if (absl::IsResourceExhausted(started.status())) return;
+  HV_CHECK(started.ok()) << "the journal cannot be compacted: " << started.status();
+  compaction_ = *std::move(started);
+  compacting_ = {plan.ended.begin(), plan.ended.end()};
+  removing_ = std::exchange(deleted_, {});
+  compact_at_ = now_;
+}
+
+// A slice, once what was asked for is on disk and answered.
+void Engine::StepCompaction() {
+  if (now_ < compact_at_ || drained_ || !held_.empty() || copying_.has_value()) return;
+  if (compaction_ == nullptr) return StartCompaction();
+  const absl::StatusOr<bool> done = compaction_->Step();
+  // A full disk is no reason to end: the next look finds what is left to do.
+  HV_CHECK(done.ok() || absl::IsResourceExhausted(done.status()))
+      << "the journal cannot be compacted: " << done.status();
+  compact_at_ = now_ + kCompactionRest;
+  if (done.ok() && !*done) return;
+  compaction_ = nullptr;
+  compact_at_ = now_ + kLookEvery;
+  if (done.ok()) {
+    compacted_.merge(compacting_);
+  } else {
+    deleted_.merge(removing_);
+  }
+}
+
 void Engine::AnswerReady() {
   const bool held = !held_.empty();
   for (Ready& ready : ready_) {
@@ -502,6 +573,9 @@ absl::Time Engine::NextWake() const {
   if (!held_.empty()) return retry_at_;
   if (copying_.has_value()) return now_;
   absl::Time wake = std::min(scheduler_.NextDue(), waiting_.NextDeadline());
+  const bool may_compact = compaction_ != nullptr || !scheduler_.studies().empty() ||
+                           !deleted_.empty() || journal_->CompactionPending();
+  if (may_compact && !drained_) wake = std::min(wake, compact_at_);
   for (const auto& [name, watches] : watches_) {
     const Study* study = scheduler_.FindStudy(name);
     for (const Posted& watch : watches) {

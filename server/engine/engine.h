@@ -14,6 +14,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -60,8 +61,17 @@ class Engine {
   using Gone = std::shared_ptr<std::atomic<bool>>;
   static Gone NewGone() { return std::make_shared<std::atomic<bool>>(false); }
 
+  struct Options {
+    // How long after its end the events of a study are put together in the journal.
+    absl::Duration compact_after = absl::Hours(1);
+  };
+
   // Replays the journal. Its errors pass through. Neither is owned, both must outlive the engine.
-  static absl::StatusOr<std::unique_ptr<Engine>> Create(Journal* journal, Clock* clock);
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(Journal* journal, Clock* clock,
+                                                        const Options& options);
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(Journal* journal, Clock* clock) {
+    return Create(journal, clock, Options());
+  }
   ~Engine();
 
   // A command other than Ask.
@@ -144,7 +154,8 @@ class Engine {
     absl::StatusOr<Reply> reply;
   };
 
-  Engine(Journal* journal, Clock* clock) : journal_(journal), clock_(clock) {}
+  Engine(Journal* journal, Clock* clock, const Options& options)
+      : journal_(journal), clock_(clock), options_(options) {}
 
   // Leaves it to who has the turn, or will have it.
   void Enqueue(Posted posted) ABSL_LOCKS_EXCLUDED(mu_);
@@ -177,6 +188,10 @@ class Engine {
   void StartBackup(Posted posted);
   void StepBackup();
   void EndBackup(absl::StatusOr<Backup> backup);
+  void TrackCompaction(const Event& event);
+  CompactionPlan PlanCompaction() const;
+  void StartCompaction();
+  void StepCompaction();
   void AnswerReady();
   void ServeWatches();
   // `study` is the one that is watched; nullptr when there is none.
@@ -187,6 +202,7 @@ class Engine {
   Scheduler scheduler_;
   Journal* const journal_;
   Clock* const clock_;
+  const Options options_;
   std::function<void(bool)> on_health_;
   std::function<void(const std::vector<std::string>&)> on_dropped_;
   std::thread thread_;
@@ -204,6 +220,12 @@ class Engine {
   std::optional<Posted> copying_;        // Who waits for the backup that is being made.
   std::shared_ptr<JournalBackup> copy_;  // What it is given.
   std::vector<std::weak_ptr<JournalBackup>> copies_;  // That were handed over.
+  std::unique_ptr<JournalCompaction> compaction_;     // That is under way.
+  absl::btree_set<StudyUid> compacting_;              // By it.
+  absl::btree_set<StudyUid> removing_;                // Also by it: deleted ones.
+  absl::btree_set<StudyUid> compacted_;               // Studies that need it no more.
+  absl::btree_set<StudyUid> deleted_;                 // Whose events may still be in the journal.
+  absl::Time compact_at_ = absl::InfiniteFuture();    // The next step, or the next look for work.
   std::vector<Event> held_;                           // Could not be appended: the disk is full.
   absl::Status held_status_;
   absl::Time retry_at_ = absl::InfiniteFuture();

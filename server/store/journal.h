@@ -70,7 +70,8 @@ class Journal {
   // whole. RESOURCE_EXHAUSTED: there is no room beside the journal.
   virtual absl::StatusOr<std::unique_ptr<JournalBackup>> StartBackup() = 0;
 
-  // One at a time. UNIMPLEMENTED: this kind of journal needs none.
+  virtual bool IsCompactable() const { return false; }
+  // One at a time, of a journal that is compactable. RESOURCE_EXHAUSTED: the disk is full.
   virtual absl::StatusOr<std::unique_ptr<JournalCompaction>> StartCompaction(
       const CompactionPlan& /*plan*/) {
     return absl::UnimplementedError("this journal is not compacted");

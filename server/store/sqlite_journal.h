@@ -42,6 +42,7 @@ class SqliteJournal : public Journal {
   absl::StatusOr<std::unique_ptr<JournalBackup>> StartBackup() override;
   absl::StatusOr<std::unique_ptr<JournalCompaction>> StartCompaction(
       const CompactionPlan& plan) override;
+  bool IsCompactable() const override { return true; }
   bool CompactionPending() const override { return compaction_pending_; }
   std::vector<StudyUid> CompactedStudies() const override;
   const std::string& secret() const override { return lease_key_; }
