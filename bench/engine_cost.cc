@@ -81,12 +81,12 @@ class Run {
       const LeaseKey& lease = worker.held.lease;
       const double error = UnitInterval(MixBits(static_cast<uint64_t>(lease.trial))) /
                            static_cast<double>(worker.held.to_epoch);
-      engine_->PostReport({.lease = lease,
-                           .outcome = Completed{.error = error, .train_time = absl::Seconds(60)}},
-                          std::nullopt, absl::ZeroDuration(), Engine::NewGone(),
-                          [](const absl::StatusOr<Engine::Reply>& reply, const Engine::View&) {
-                            HV_CHECK(reply.ok()) << reply.status();
-                          });
+      engine_->PostReport(
+          {.lease = lease, .outcome = Completed{.error = error, .train_time = absl::Seconds(60)}},
+          std::nullopt, absl::ZeroDuration(), Engine::NewGone(),
+          [](const absl::StatusOr<Engine::Reply>& reply, const Engine::View&) {
+            HV_CHECK(reply.ok()) << reply.status();
+          });
     }
     engine_->RunOnce();
   }

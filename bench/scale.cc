@@ -152,10 +152,10 @@ absl::Status MeasureSize(const Options& options, int64_t studies, int64_t trials
       "  journal                  %.1f MB, %.0f bytes per evaluation\n"
       "  restart                  %.2f s, %.2f times a bare loop over its rows (%.2f s)\n"
       "  resident memory          %.0f MB",
-      trials, studies, filled.evaluations, filled.events,
-      static_cast<double>(journal_bytes) / 1e6, static_cast<double>(journal_bytes) / evaluations,
-      absl::ToDoubleSeconds(restart), absl::FDivDuration(restart, bare),
-      absl::ToDoubleSeconds(bare), static_cast<double>(resident) / 1e6);
+      trials, studies, filled.evaluations, filled.events, static_cast<double>(journal_bytes) / 1e6,
+      static_cast<double>(journal_bytes) / evaluations, absl::ToDoubleSeconds(restart),
+      absl::FDivDuration(restart, bare), absl::ToDoubleSeconds(bare),
+      static_cast<double>(resident) / 1e6);
   if (trials > base->trials) {
     std::cout << absl::StrFormat(", %.0f bytes per trial beyond %d trials",
                                  static_cast<double>(resident - base->resident_bytes) /
@@ -163,11 +163,10 @@ absl::Status MeasureSize(const Options& options, int64_t studies, int64_t trials
                                  base->trials);
   }
   std::cout << std::endl;
-  HV_ASSIGN_OR_RETURN(const LoadResult load,
-                      RunLoad({.calls = Calls::kTwo,
-                               .address = server->address(),
-                               .workers = kWorkers,
-                               .total_calls = options.calls}));
+  HV_ASSIGN_OR_RETURN(const LoadResult load, RunLoad({.calls = Calls::kTwo,
+                                                      .address = server->address(),
+                                                      .workers = kWorkers,
+                                                      .total_calls = options.calls}));
   std::cout << absl::StrFormat(
       "  ask, %d workers          %.3f ms in the median, %.3f ms p99; %.0f calls per second\n",
       kWorkers, Milliseconds(Quantile(load.ask_latencies, 0.5)),
@@ -180,8 +179,8 @@ absl::Status MeasureSize(const Options& options, int64_t studies, int64_t trials
   HV_ASSIGN_OR_RETURN(const ReadCost best, reads.Page(true, 0));
   std::cout << "  GetStatus                " << Show(status) << "\n  WatchStatus, first       "
             << Show(watch) << "\n  ListTrials, first page   " << Show(first)
-            << "\n  ListTrials, in the middle " << Show(middle)
-            << "\n  ListTrials, best first   " << Show(best) << std::endl;
+            << "\n  ListTrials, in the middle " << Show(middle) << "\n  ListTrials, best first   "
+            << Show(best) << std::endl;
   return absl::OkStatus();
 }
 
@@ -217,12 +216,11 @@ absl::Status MeasureWaiting(const Options& options) {
   std::cout << options.waiting << " calls that wait\n";
   print("bare server", bare);
   print("halving-server", ours);
-  std::cout << absl::StrFormat("  memory           %.2f times the bare server's\n",
-                               static_cast<double>(ours.memory_bytes) /
-                                   static_cast<double>(bare.memory_bytes));
-  HV_ASSIGN_OR_RETURN(const Burst burst,
-                      RunBurst(options.program, server.get(), options.waiting,
-                               folder.File("burst.log")));
+  std::cout << absl::StrFormat(
+      "  memory           %.2f times the bare server's\n",
+      static_cast<double>(ours.memory_bytes) / static_cast<double>(bare.memory_bytes));
+  HV_ASSIGN_OR_RETURN(const Burst burst, RunBurst(options.program, server.get(), options.waiting,
+                                                  folder.File("burst.log")));
   std::cout << absl::StrFormat(
       "  a study for all of them: each has a trial after %.2f s; all their results, sent at once, "
       "are durable after %.2f s\n",
@@ -242,7 +240,8 @@ void AddOptions(CLI::App& app, Options& options) {
   app.add_option("--calls", options.calls, "Of the workers, at each size")
       ->check(CLI::Range(int64_t{100}, int64_t{10'000'000}))
       ->capture_default_str();
-  app.add_option("--waiting", options.waiting, "Measure so many workers that wait, instead of sizes")
+  app.add_option("--waiting", options.waiting,
+                 "Measure so many workers that wait, instead of sizes")
       ->check(CLI::Range(1, 100'000));
   app.add_option("--server-binary", options.server_binary,
                  "halving-server [the one beside this program]");

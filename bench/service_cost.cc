@@ -47,7 +47,7 @@ struct Run {
   absl::Duration p99;
   absl::Duration processor;          // Of the server, per call.
   absl::Duration clients_processor;  // Of this process, per call.
-  double syncs = 0;          // Per call.
+  double syncs = 0;                  // Per call.
 };
 
 struct Key {
@@ -160,8 +160,7 @@ void PrintRow(int workers, absl::string_view name, const std::vector<Run>& runs,
       MedianOf(runs, [](const Run& run) { return run.per_second; }),
       echo == nullptr || echo->empty() ? "" : absl::StrFormat("%.2f", MedianRatio(runs, *echo)),
       MedianMicroseconds(runs, &Run::median), MedianMicroseconds(runs, &Run::p99),
-      MedianMicroseconds(runs, &Run::processor),
-      MedianMicroseconds(runs, &Run::clients_processor),
+      MedianMicroseconds(runs, &Run::processor), MedianMicroseconds(runs, &Run::clients_processor),
       echo == nullptr
           ? ""
           : absl::StrFormat("%.3f", MedianOf(runs, [](const Run& run) { return run.syncs; })));
@@ -190,8 +189,7 @@ void PrintTable(const Options& options, const MessageSizes& sizes, absl::Duratio
   std::cout << "median of " << options.repeats << ". Bytes: Suggest " << size(sizes.suggest)
             << "; Report " << size(sizes.report) << "; with the next ask "
             << size(sizes.report_next) << "\n"
-            << absl::StrFormat("a sync of one page: %.0f us\n\n",
-                               absl::ToDoubleMicroseconds(sync))
+            << absl::StrFormat("a sync of one page: %.0f us\n\n", absl::ToDoubleMicroseconds(sync))
             << "| workers | calls | per second | of the bare | median us | p99 us | server's "
                "processor us per call | clients' | syncs per call |\n"
                "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
@@ -254,11 +252,11 @@ int main(int argc, char** argv) {
   const std::filesystem::path here = std::filesystem::path(options.program).parent_path();
   options.server_binary = (here / "halving-server").string();
   options.counter = (here / "count_syncs.so").string();
-  CLI::App app("Measures Suggest and Report against bare gRPC calls of the same sizes.", "service_cost");
+  CLI::App app("Measures Suggest and Report against bare gRPC calls of the same sizes.",
+               "service_cost");
   halving::AddOptions(app, options);
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status =
-      options.serve_echo ? halving::ServeEcho() : halving::Measure(options);
+  const absl::Status status = options.serve_echo ? halving::ServeEcho() : halving::Measure(options);
   if (status.ok()) return 0;
   std::cerr << "service_cost: " << status.message() << "\n";
   return 1;

@@ -59,8 +59,7 @@ HmacSha256Key::HmacSha256Key(absl::string_view key)
   const OSSL_PARAM parameters[] = {
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
       OSSL_PARAM_construct_end()};
-  HV_CHECK(context_ != nullptr &&
-           EVP_MAC_init(context_, Bytes(key), key.size(), parameters) == 1)
+  HV_CHECK(context_ != nullptr && EVP_MAC_init(context_, Bytes(key), key.size(), parameters) == 1)
       << "OpenSSL has no HMAC";
 }
 

@@ -51,9 +51,7 @@ struct LoadResult {
   std::vector<absl::Duration> ask_latencies;  // Of those that brought an assignment.
   MessageSizes sizes;                         // Of calls that were not bare, the last ones.
 
-  double PerSecond() const {
-    return static_cast<double>(calls) / absl::ToDoubleSeconds(elapsed);
-  }
+  double PerSecond() const { return static_cast<double>(calls) / absl::ToDoubleSeconds(elapsed); }
 };
 
 // Runs it to its end. With Suggest and Report the server must have work for all

@@ -114,13 +114,9 @@ class WaiterProcesses {
     for (int i = 0; i < kProcesses; ++i) {
       const int first = workers * i / kProcesses;
       const int count = workers * (i + 1) / kProcesses - first;
-      std::vector<std::string> arguments = {program,
-                                            "--be-waiters",
-                                            absl::StrCat(count),
-                                            "--first-waiter",
-                                            absl::StrCat(first),
-                                            "--address",
-                                            address};
+      std::vector<std::string> arguments = {
+          program,     "--be-waiters", absl::StrCat(count), "--first-waiter", absl::StrCat(first),
+          "--address", address};
       if (bare) arguments.emplace_back("--bare-waiters");
       processes->logs_.push_back(absl::StrCat(log, "-", i));
       HV_ASSIGN_OR_RETURN(const pid_t pid, Spawn(arguments, processes->logs_.back()));
@@ -141,8 +137,8 @@ class WaiterProcesses {
     for (const std::string& log : logs_) {
       while (!absl::StrContains(ContentOf(log), what)) {
         if (Clock::Real()->Now() > deadline) {
-          return absl::DeadlineExceededError(absl::StrCat(
-              "a process of workers never said \"", what, "\"; it said:\n", ContentOf(log)));
+          return absl::DeadlineExceededError(absl::StrCat("a process of workers never said \"",
+                                                          what, "\"; it said:\n", ContentOf(log)));
         }
         halving::SleepFor(kLookEvery);
       }
@@ -213,9 +209,8 @@ absl::StatusOr<HeldCalls> HoldCalls(const std::string& program, const std::strin
 
 absl::StatusOr<Burst> RunBurst(const std::string& program, ServerUnderLoad* server, int workers,
                                const std::string& log) {
-  HV_ASSIGN_OR_RETURN(
-      const auto processes,
-      WaiterProcesses::Start(program, server->address(), workers, /*bare=*/false, log));
+  HV_ASSIGN_OR_RETURN(const auto processes, WaiterProcesses::Start(program, server->address(),
+                                                                   workers, /*bare=*/false, log));
   AwaitQuiet(server->pid());
   Burst burst;
   const absl::Time created = Clock::Real()->Now();

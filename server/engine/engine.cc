@@ -559,9 +559,9 @@ void Engine::ServeWatches() {
   for (auto at = watches_.begin(); at != watches_.end();) {
     const Study* study = scheduler_.FindStudy(at->first);
     std::vector<Posted>& watches = at->second;
-    const auto due = std::stable_partition(
-        watches.begin(), watches.end(),
-        [&](const Posted& watch) { return !WatchIsDue(watch, study); });
+    const auto due =
+        std::stable_partition(watches.begin(), watches.end(),
+                              [&](const Posted& watch) { return !WatchIsDue(watch, study); });
     for (auto watch = due; watch != watches.end(); ++watch) AnswerWatch(*watch, study);
     watchers_ -= static_cast<size_t>(watches.end() - due);
     watches.erase(due, watches.end());

@@ -487,7 +487,8 @@ void To(const TimePassed&, pb::Event*) { HV_CHECK(false) << "TimePassed is not d
 // A message whose parts lie beside it, for as long as most are.
 class Scratch {
  public:
-  Scratch() : arena_(Options()), message_(google::protobuf::Arena::CreateMessage<pb::Event>(&arena_)) {}
+  Scratch()
+      : arena_(Options()), message_(google::protobuf::Arena::CreateMessage<pb::Event>(&arena_)) {}
   pb::Event& message() { return *message_; }
 
  private:

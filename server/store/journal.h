@@ -62,8 +62,8 @@ class Journal {
   // again. Any other error: what the disk holds is unknown, and only a restart can tell.
   virtual absl::Status Append(const std::vector<Event>& events) = 0;
 
-  // Calls `apply` for each event since the beginning, on one thread, which need not be the caller's,
-  // and no more once this has returned. DATA_LOSS when one is not what was written.
+  // Calls `apply` for each event since the beginning, on one thread, which need not be the
+  // caller's, and no more once this has returned. DATA_LOSS when one is not what was written.
   virtual absl::Status Replay(absl::FunctionRef<void(const Event&)> apply) = 0;
 
   // Appends may go on between the steps of the copy. It must not outlive the journal before it is

@@ -76,9 +76,9 @@ class SqliteCompaction : public JournalCompaction {
   absl::btree_set<StudyUid> ended_;
   const std::vector<StudyUid> deleted_;
   Phase phase_ = Phase::kPack;
-  int64_t upto_ = 0;      // The last row that this phase looks at.
+  int64_t upto_ = 0;       // The last row that this phase looks at.
   int64_t pack_upto_ = 0;  // As it was for the packs.
-  int64_t position_ = 0;  // The last row that it has looked at.
+  int64_t position_ = 0;   // The last row that it has looked at.
   absl::btree_map<StudyUid, Packer> packers_;
   std::optional<Run> run_;
 };

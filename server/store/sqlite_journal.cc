@@ -230,8 +230,7 @@ absl::Status SqliteJournal::Prepare(const char* sql, sqlite3_stmt** statement) {
 }
 
 absl::Status SqliteJournal::Step(sqlite3_stmt* statement, const char* doing) {
-  absl::Status status =
-      sqlite3_step(statement) == SQLITE_DONE ? absl::OkStatus() : Error(doing);
+  absl::Status status = sqlite3_step(statement) == SQLITE_DONE ? absl::OkStatus() : Error(doing);
   sqlite3_reset(statement);
   return status;
 }
@@ -325,7 +324,8 @@ absl::Status SqliteJournal::ReadAll(absl::FunctionRef<void(Event)> take) {
     const absl::string_view kept = select.Blob(2);
     if (kept.size() == kGapChainBytes) {
       const absl::StatusOr<int64_t> first = DecodeGap(data);
-      if (!first.ok() || *first != before + 1 || seq <= before || kept != GapChain(kept, seq, data)) {
+      if (!first.ok() || *first != before + 1 || seq <= before ||
+          kept != GapChain(kept, seq, data)) {
         return LostRow(before + 1);
       }
       chain = std::string(kept.substr(0, kChainBytes));
@@ -334,7 +334,8 @@ absl::Status SqliteJournal::ReadAll(absl::FunctionRef<void(Event)> take) {
       if (seq != before + 1 || chain != kept) return LostRow(before + 1);
       const absl::Status read = ReadRow(seq, data, take);
       if (!read.ok()) {
-        return absl::Status(read.code(), absl::StrCat(file_, ": event ", seq, ": ", read.message()));
+        return absl::Status(read.code(),
+                            absl::StrCat(file_, ": event ", seq, ": ", read.message()));
       }
     }
     before = seq;

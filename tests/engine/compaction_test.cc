@@ -56,8 +56,8 @@ class EngineCompactionTest : public testing::Test {
   void Pass(absl::Duration time) {
     const absl::Time end = clock_.Now() + time;
     while (clock_.Now() < end) {
-      clock_.Advance(std::max(absl::Milliseconds(1),
-                              std::min(engine_->NextWake(), end) - clock_.Now()));
+      clock_.Advance(
+          std::max(absl::Milliseconds(1), std::min(engine_->NextWake(), end) - clock_.Now()));
       engine_->RunOnce();
     }
   }

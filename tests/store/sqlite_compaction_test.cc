@@ -333,9 +333,7 @@ class DamageAfterCompaction : public testing::Test {
   const TempDir directory_;
 };
 
-TEST_F(DamageAfterCompaction, OfNothingIsReadAsItIs) {
-  EXPECT_THAT(After("SELECT 1"), IsOk());
-}
+TEST_F(DamageAfterCompaction, OfNothingIsReadAsItIs) { EXPECT_THAT(After("SELECT 1"), IsOk()); }
 
 TEST_F(DamageAfterCompaction, AGapThatIsGoneIsNoticed) {
   EXPECT_THAT(After("DELETE FROM events WHERE seq = (SELECT min(seq) FROM events)"),

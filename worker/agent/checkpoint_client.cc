@@ -197,11 +197,12 @@ absl::Status CheckpointClient::DownloadOnce(Download* download, const WakeEvent&
   const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (download->received == 0 ? O_TRUNC : 0);
   const UniqueFd fd(open(download->file.c_str(), flags, 0600));
   if (fd.get() < 0) return OfThisMachine(FileError(errno, "make", download->file));
-  PipelineStage<std::string> writer([&, offset = download->received](absl::string_view chunk) mutable {
-    HV_RETURN_IF_ERROR(OfThisMachine(WriteAt(fd.get(), chunk, offset, download->file)));
-    offset += static_cast<int64_t>(chunk.size());
-    return absl::OkStatus();
-  });
+  PipelineStage<std::string> writer(
+      [&, offset = download->received](absl::string_view chunk) mutable {
+        HV_RETURN_IF_ERROR(OfThisMachine(WriteAt(fd.get(), chunk, offset, download->file)));
+        offset += static_cast<int64_t>(chunk.size());
+        return absl::OkStatus();
+      });
   v1::DownloadRequest request;
   request.set_lease_id(download->lease_id);
   request.set_checkpoint_id(download->header.checkpoint_id());
