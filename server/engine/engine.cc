@@ -20,8 +20,10 @@ constexpr size_t kMaxCopies = 4;
 constexpr absl::Duration kRetryAppendAfter = absl::Seconds(1);
 // Between two slices of a compaction, each of some milliseconds: it must not be noticed.
 constexpr absl::Duration kCompactionRest = absl::Milliseconds(20);
+// For work of that kind; sooner where studies are to be compacted sooner after their end.
 constexpr absl::Duration kLookAfterStart = absl::Minutes(1);
 constexpr absl::Duration kLookEvery = absl::Minutes(10);
+constexpr absl::Duration kLookAtMost = absl::Seconds(1);
 
 // Whether an ask that was in vain may get a trial after it. To hand one out takes work away.
 bool MayMakeWork(const Event& event) {
@@ -51,7 +53,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(Journal* journal, Clock* 
   engine->scheduler_.TakeDropped();  // Whoever keeps the bytes looks for himself at a start.
   engine->now_ = clock->Now();
   engine->scheduler_.Recover(engine->now_);
-  if (journal->IsCompactable()) engine->compact_at_ = engine->now_ + kLookAfterStart;
+  if (journal->IsCompactable()) {
+    engine->compact_at_ = engine->now_ + std::min(kLookAfterStart, options.compact_after);
+  }
   engine->whole_ = true;
   engine->wake_ = engine->NextWake();
   return engine;
@@ -485,6 +489,10 @@ void Engine::TrackCompaction(const Event& event) {
   if (deleted != nullptr && !gone) deleted_.insert(study);
 }
 
+absl::Duration Engine::LookEvery() const {
+  return std::min(kLookEvery, std::max(kLookAtMost, options_.compact_after));
+}
+
 CompactionPlan Engine::PlanCompaction() const {
   CompactionPlan plan{.deleted = {deleted_.begin(), deleted_.end()}};
   for (const auto& [uid, study] : scheduler_.studies()) {
@@ -497,7 +505,7 @@ CompactionPlan Engine::PlanCompaction() const {
 }
 
 void Engine::StartCompaction() {
-  compact_at_ = now_ + kLookEvery;
+  compact_at_ = now_ + LookEvery();
   const CompactionPlan plan = PlanCompaction();
   if (plan.ended.empty() && plan.deleted.empty() && !journal_->CompactionPending()) return;
   absl::StatusOr<std::unique_ptr<JournalCompaction>> started = journal_->StartCompaction(plan);
@@ -520,7 +528,7 @@ void Engine::StepCompaction() {
   compact_at_ = now_ + kCompactionRest;
   if (done.ok() && !*done) return;
   compaction_ = nullptr;
-  compact_at_ = now_ + kLookEvery;
+  compact_at_ = now_ + LookEvery();
   if (done.ok()) {
     compacted_.merge(compacting_);
   } else {

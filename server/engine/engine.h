@@ -189,6 +189,8 @@ class Engine {
   void StepBackup();
   void EndBackup(absl::StatusOr<Backup> backup);
   void TrackCompaction(const Event& event);
+  // How often there is a look at what is to be compacted.
+  absl::Duration LookEvery() const;
   CompactionPlan PlanCompaction() const;
   void StartCompaction();
   void StepCompaction();

@@ -84,7 +84,8 @@ int Serve(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<SqliteJournal>> journal =
       SqliteJournal::Open(*std::move(directory));
   if (!journal.ok()) return Fail(journal.status(), JournalExitCode(journal.status()));
-  absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Create(journal->get(), Clock::Real());
+  absl::StatusOr<std::unique_ptr<Engine>> engine =
+      Engine::Create(journal->get(), Clock::Real(), {.compact_after = options.compact_after});
   if (!engine.ok()) return Fail(engine.status(), JournalExitCode(engine.status()));
 
   absl::StatusOr<std::unique_ptr<CheckpointStore>> store = OpenStore(options, **journal);

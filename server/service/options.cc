@@ -1,6 +1,7 @@
 #include "server/service/options.h"
 
 #include "CLI/CLI.hpp"
+#include "common/duration_flag.h"
 #include "common/version.h"
 
 namespace halving {
@@ -79,6 +80,10 @@ ParsedOptions ParseOptions(int argc, char** argv) {
       ->envname("HALVING_DATA_DIR")
       ->capture_default_str();
   AddCheckpointOptions(app, options);
+  AddDuration(&app, "--compact-after", &options.compact_after,
+              "How long after a study's end its events take less room in the journal",
+              absl::ZeroDuration())
+      ->envname("HALVING_COMPACT_AFTER");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
       ->envname("HALVING_LOG_LEVEL")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/time.h"
+
 namespace halving {
 
 enum class ServerCommand { kServe, kVerify, kRestore };
@@ -19,6 +21,7 @@ struct ServerOptions {
   int64_t max_checkpoints_bytes = int64_t{256} << 30;
   int64_t keep_free_bytes = int64_t{1} << 30;
   bool forget_checkpoints = false;  // That are missing in a checkpoint_dir that is new.
+  absl::Duration compact_after = absl::Hours(1);
   std::string log_level = "info";
   std::string file;  // What to verify, or to restore; empty: the data directory's journal.
 };

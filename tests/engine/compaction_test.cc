@@ -98,8 +98,8 @@ TEST_F(EngineCompactionTest, ARunningStudyIsLeftAsItIs) {
 }
 
 TEST_F(EngineCompactionTest, CallsAreServedWhileItIsUnderWay) {
-  ASSERT_THAT(Do(Flat("s", 500)), IsOk());
-  Finish(500);
+  ASSERT_THAT(Do(Flat("s", 250)), IsOk());
+  Finish(250);
   Pass(absl::Hours(1) - absl::Minutes(1));
   ASSERT_THAT(Do(Flat("other", 300)), IsOk());
   // Each hand-out and each report comes with a slice, when one is due.
@@ -143,8 +143,8 @@ TEST_F(EngineCompactionTest, ADeletedStudysEventsGo) {
 }
 
 TEST_F(EngineCompactionTest, WhatAKilledServerLeftIsDoneByTheNextOne) {
-  ASSERT_THAT(Do(Flat("s", 2'000)), IsOk());
-  Finish(2'000);
+  ASSERT_THAT(Do(Flat("s", 600)), IsOk());
+  Finish(600);
   Pass(absl::Hours(1));
   while (!journal_->CompactionPending()) Pass(absl::Milliseconds(20));
   const std::string state = State();

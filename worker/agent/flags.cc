@@ -19,6 +19,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/duration_flag.h"
 #include "common/server_address.h"
 #include "common/status.h"
 #include "common/version.h"
@@ -56,23 +57,6 @@ constexpr char kCheckExamples[] = R"(Example:
       each rule of docs/trainers.md "ok", "note" (it works, but loses something) or "WRONG"
 
 Exit codes: 0 nothing is wrong; 1 something is, or a signal came; 2 flags or device.)";
-
-CLI::Option* AddDuration(CLI::App* app, const std::string& name, absl::Duration* duration,
-                         const std::string& what) {
-  CLI::Option* option = app->add_option_function<std::string>(
-      name,
-      [name, duration](const std::string& text) {
-        absl::Duration given;
-        if (!absl::ParseDuration(text, &given) || given <= absl::ZeroDuration() ||
-            given > absl::Hours(24 * 365)) {
-          throw CLI::ValidationError(
-              name, "\"" + text + "\" is not a duration such as 90s, 30m or 1h30m");
-        }
-        *duration = given;
-      },
-      what);
-  return option->type_name("DURATION")->default_str(absl::FormatDuration(*duration));
-}
 
 // "cpu", "cuda:0", or another name that a trainer knows.
 std::string CheckDevice(const std::string& device) {
