@@ -18,6 +18,8 @@ constexpr size_t kMaxWaitingAsks = 100'000;
 constexpr size_t kMaxWatches = 10'000;
 constexpr size_t kMaxCopies = 4;
 constexpr absl::Duration kRetryAppendAfter = absl::Seconds(1);
+// How long a caller carries out what others posted, too.
+constexpr absl::Duration kTurnOfCaller = absl::Milliseconds(1);
 // Between two slices of a compaction, each of some milliseconds: it must not be noticed.
 constexpr absl::Duration kCompactionRest = absl::Milliseconds(20);
 // For work of that kind; sooner where studies are to be compacted sooner after their end.
@@ -32,6 +34,16 @@ bool MayMakeWork(const Event& event) {
          !std::holds_alternative<TrialLeased>(event);
 }
 
+// 0: it is of none.
+StudyUid StudyOf(const Event& event) {
+  return std::visit(
+      [](const auto& e) -> StudyUid {
+        if constexpr (requires { e.study; }) return e.study;
+        return 0;
+      },
+      event);
+}
+
 absl::Status TooManyWait(size_t count, absl::string_view what) {
   return absl::ResourceExhaustedError(
       absl::StrCat(count, " ", what, " wait already, the most that this server holds; try later"));
@@ -44,12 +56,16 @@ absl::Status CallerWentAway() { return absl::CancelledError("the caller went awa
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(Journal* journal, Clock* clock,
                                                        const Options& options) {
   auto engine = std::unique_ptr<Engine>(new Engine(journal, clock, options));
-  const std::vector<StudyUid> compacted = journal->CompactedStudies();
-  engine->compacted_.insert(compacted.begin(), compacted.end());
   HV_RETURN_IF_ERROR(journal->Replay([&engine](const Event& event) {
-    engine->TrackCompaction(event);
+    // One that a replay gives no more than the end of is compacted already.
+    const auto* deleted = std::get_if<StudyDeleted>(&event);
+    if (deleted != nullptr && engine->scheduler_.FindStudy(deleted->study) != nullptr) {
+      engine->deleted_.insert(deleted->study);
+    }
     engine->scheduler_.Apply(event);
   }));
+  const std::vector<StudyUid> compacted = journal->CompactedStudies();
+  engine->compacted_.insert(compacted.begin(), compacted.end());
   engine->scheduler_.TakeDropped();  // Whoever keeps the bytes looks for himself at a start.
   engine->now_ = clock->Now();
   engine->scheduler_.Recover(engine->now_);
@@ -76,7 +92,12 @@ void Engine::EnqueueAndRun(Posted posted) {
     if (in_turn_ || !started_ || stopping_) return;
     in_turn_ = true;
   }
-  RunTurn();
+  // Its own answer is not sent before this returns: after some time the turn goes to the engine's
+  // thread.
+  const absl::Time end = clock_->Now() + kTurnOfCaller;
+  do {
+    RunOnce(/*slices=*/false);
+  } while (!EndTurn(/*hand_over=*/clock_->Now() >= end));
 }
 
 void Engine::Post(Command command, Done done) {
@@ -202,32 +223,33 @@ bool Engine::AwaitTurn() {
 
 void Engine::RunTurn() {
   do {
-    RunOnce();
-  } while (!EndTurn());
+    RunOnce(/*slices=*/true);
+  } while (!EndTurn(/*hand_over=*/false));
 }
 
-bool Engine::EndTurn() {
+bool Engine::EndTurn(bool hand_over) {
   MutexLock lock(&mu_);
-  if (!posted_.empty() || poked_) return false;
+  const bool more = !posted_.empty() || poked_;
+  if (more && !hand_over) return false;
   in_turn_ = false;
-  if (wake_ < asleep_until_ || stopping_) work_.NotifyOne();
+  if (more || wake_ < asleep_until_ || stopping_) work_.NotifyOne();
   return true;
 }
 
-void Engine::RunOnce() {
+void Engine::RunOnce(bool slices) {
   std::vector<Posted> batch;
   {
     MutexLock lock(&mu_);
     batch.swap(posted_);
     drained_ = draining_;
-    swept_ = poked_;
+    swept_ = swept_ || poked_;
     poked_ = false;
   }
-  RunBatch(std::move(batch));
+  RunBatch(std::move(batch), slices);
   wake_ = NextWake();
 }
 
-void Engine::RunBatch(std::vector<Posted> batch) {
+void Engine::RunBatch(std::vector<Posted> batch, bool slices) {
   const absl::Time before = now_;
   now_ = std::max(now_, clock_->Now());
   if (!held_.empty()) {
@@ -241,8 +263,11 @@ void Engine::RunBatch(std::vector<Posted> batch) {
   Commit();
   AnswerReady();
   ServeWatches();
-  StepBackup();
-  StepCompaction();
+  if (slices) {
+    StepBackup();
+    StepCompaction();
+  }
+  if (held_.empty()) swept_ = false;
   events_.clear();
   looked_at_ = 0;
 }
@@ -474,19 +499,14 @@ void Engine::EndBackup(absl::StatusOr<Backup> backup) {
   posted.backup_done(std::move(backup));
 }
 
-// Events of a study whose compaction is under way, or done, change what is to be compacted. To be
-// called before the event is applied or appended.
+// What is appended of a study while its packs are made would come before them in a replay.
 void Engine::TrackCompaction(const Event& event) {
-  const auto* extended = std::get_if<StudyExtended>(&event);
-  const auto* deleted = std::get_if<StudyDeleted>(&event);
-  if (extended == nullptr && deleted == nullptr) return;
-  const StudyUid study = extended != nullptr ? extended->study : deleted->study;
+  const StudyUid study = StudyOf(event);
+  if (compaction_ != nullptr && compacting_.erase(study) > 0) compaction_->Exclude(study);
+  if (std::holds_alternative<StudyExtended>(event)) compacted_.erase(study);
+  if (!std::holds_alternative<StudyDeleted>(event)) return;
   compacted_.erase(study);
-  compacting_.erase(study);
-  if (compaction_ != nullptr) compaction_->Exclude(study);
-  // One that a replay gives no more than the end of is compacted already.
-  const bool gone = !whole_ && scheduler_.FindStudy(study) == nullptr;
-  if (deleted != nullptr && !gone) deleted_.insert(study);
+  deleted_.insert(study);
 }
 
 absl::Duration Engine::LookEvery() const {
@@ -506,7 +526,8 @@ CompactionPlan Engine::PlanCompaction() const {
 
 void Engine::StartCompaction() {
   compact_at_ = now_ + LookEvery();
-  const CompactionPlan plan = PlanCompaction();
+  // What another one left is swept up first: that makes room.
+  const CompactionPlan plan = journal_->CompactionPending() ? CompactionPlan{} : PlanCompaction();
   if (plan.ended.empty() && plan.deleted.empty() && !journal_->CompactionPending()) return;
   absl::StatusOr<std::unique_ptr<JournalCompaction>> started = journal_->StartCompaction(plan);
   if (absl::IsResourceExhausted(started.status())) return;
@@ -525,11 +546,11 @@ void Engine::StepCompaction() {
   // A full disk is no reason to end: the next look finds what is left to do.
   HV_CHECK(done.ok() || absl::IsResourceExhausted(done.status()))
       << "the journal cannot be compacted: " << done.status();
-  compact_at_ = now_ + kCompactionRest;
+  compact_at_ = clock_->Now() + kCompactionRest;
   if (done.ok() && !*done) return;
   compaction_ = nullptr;
   compact_at_ = now_ + LookEvery();
-  if (done.ok()) {
+  if (done.ok() || journal_->CompactionPending()) {  // Then it came beyond its mark.
     compacted_.merge(compacting_);
   } else {
     deleted_.merge(removing_);

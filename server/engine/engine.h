@@ -119,7 +119,9 @@ class Engine {
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
   // One batch, on the caller's thread: for tests, instead of Start().
-  void RunOnce() ABSL_LOCKS_EXCLUDED(mu_);
+  void RunOnce() ABSL_LOCKS_EXCLUDED(mu_) { RunOnce(/*slices=*/true); }
+  // Whether events of studies that ended are being put together; for tests, as the next one.
+  bool compacting() const { return compaction_ != nullptr; }
   // When the next batch is due, if nothing is posted before.
   absl::Time NextWake() const;
 
@@ -167,9 +169,12 @@ class Engine {
   bool AwaitTurn() ABSL_LOCKS_EXCLUDED(mu_);
   // Runs batches until nothing is posted, and gives the turn back.
   void RunTurn() ABSL_LOCKS_EXCLUDED(mu_);
-  bool EndTurn() ABSL_LOCKS_EXCLUDED(mu_);
+  // Gives the turn back, if nothing is posted or the engine's thread is to go on with it.
+  bool EndTurn(bool hand_over) ABSL_LOCKS_EXCLUDED(mu_);
+  // One batch; with `slices` also one of a backup or compaction that is under way.
+  void RunOnce(bool slices) ABSL_LOCKS_EXCLUDED(mu_);
   // For who has the turn, all that follow.
-  void RunBatch(std::vector<Posted> batch);
+  void RunBatch(std::vector<Posted> batch, bool slices);
   void Tend(absl::Time before);
   void Carry(Posted posted);
   void CarryAsk(Posted posted, std::optional<Answer> reported);

@@ -78,7 +78,7 @@ class Journal {
   }
   // Whether a compaction was broken off, so that one with an empty plan has something to do.
   virtual bool CompactionPending() const { return false; }
-  // The studies whose events were compacted, until they went on.
+  // The studies whose events were compacted. After a replay, without those that went on since.
   virtual std::vector<StudyUid> CompactedStudies() const { return {}; }
 
   // 32 random bytes, made with the journal and anew when a backup is restored: the key of its lease

@@ -24,6 +24,8 @@ absl::Status Unreadable(absl::string_view row) {
 
 RowKind KindOfField(int field) {
   switch (field) {
+    case pb::Event::kStudyExtendedFieldNumber:
+      return RowKind::kStudyExtended;
     case pb::Event::kStudyDeletedFieldNumber:
       return RowKind::kStudyDeleted;
     case pb::Event::kPackFieldNumber:
@@ -72,6 +74,7 @@ void Packer::Add(absl::string_view event) {
 }
 
 std::string Packer::Take(StudyUid study, int64_t upto) {
+  HV_CHECK(static_cast<int64_t>(bytes_.size()) <= kMostPackedBytes) << "nobody could read it";
   uLongf size = compressBound(bytes_.size());
   std::string deflated(size, '\0');
   HV_CHECK(compress2(reinterpret_cast<Bytef*>(deflated.data()), &size,
@@ -83,7 +86,7 @@ std::string Packer::Take(StudyUid study, int64_t upto) {
   row.mutable_pack()->set_upto(upto);
   row.mutable_pack()->set_event_bytes(static_cast<int64_t>(bytes_.size()));
   row.mutable_pack()->set_events(std::move(deflated));
-  bytes_.clear();
+  bytes_ = std::string();
   return row.SerializeAsString();
 }
 

@@ -14,9 +14,10 @@ namespace halving {
 
 enum class RowKind {
   kEvent,
-  kStudyDeleted,  // An event, too.
-  kPack,          // Many events of one study.
-  kGap,           // Rows that are gone.
+  kStudyExtended,  // An event, too, as the next one.
+  kStudyDeleted,
+  kPack,  // Many events of one study.
+  kGap,   // Rows that are gone.
 };
 
 struct RowHead {
@@ -40,7 +41,7 @@ class Packer {
   void Add(absl::string_view event);
   size_t bytes() const { return bytes_.size(); }
   bool empty() const { return bytes_.empty(); }
-  // The row; forgets the events.
+  // The row; forgets the events, and gives their memory back.
   std::string Take(StudyUid study, int64_t upto);
 
  private:

@@ -16,6 +16,7 @@
 #include "server/store/journal.h"
 #include "server/store/journal_rows.h"
 #include "server/store/sqlite_journal.h"
+#include "server/store/sqlite_statement.h"
 
 namespace halving {
 
@@ -60,11 +61,13 @@ class SqliteCompaction : public JournalCompaction {
   // The next rows behind position_, up to `upto`; moves position_.
   absl::StatusOr<std::vector<Row>> ReadSlice(int64_t upto);
   absl::Status PackSlice();
-  absl::Status PackRow(const Row& row);
-  absl::Status AppendPack(StudyUid study);
+  // Adds the packs that are full to `packs`.
+  absl::Status PackRow(const Row& row, std::vector<std::string>* packs);
+  void PackEvent(StudyUid study, absl::string_view event, std::vector<std::string>* packs);
+  std::string TakePack(StudyUid study);
   absl::Status FlushSome();
   absl::Status Mark();
-  absl::Status MarkOne(StudyUid study, bool deleted);
+  absl::Status WritePacked(const absl::btree_map<StudyUid, SqliteJournal::Packed>& packed);
   absl::Status SweepSlice();
   absl::Status SweepRow(const Row& row);
   absl::StatusOr<bool> MayGo(const Row& row, const RowHead& head) const;
@@ -79,7 +82,9 @@ class SqliteCompaction : public JournalCompaction {
   int64_t upto_ = 0;       // The last row that this phase looks at.
   int64_t pack_upto_ = 0;  // As it was for the packs.
   int64_t position_ = 0;   // The last row that it has looked at.
+  ChainWalk walk_;         // Of the rows that were packed.
   absl::btree_map<StudyUid, Packer> packers_;
+  size_t waiting_bytes_ = 0;  // In all of them.
   std::optional<Run> run_;
 };
 

@@ -193,21 +193,29 @@ absl::Status SqliteJournal::LoadPacked() {
   HV_ASSIGN_OR_RETURN(const int64_t pending,
                       ReadNumber("SELECT count(*) FROM meta WHERE name = 'compacting'"));
   compaction_pending_ = pending > 0;
-  const SqliteStatement select(db_, "SELECT study, upto, deleted, hash FROM packed");
+  const SqliteStatement select(db_, "SELECT study, upto, deleted FROM packed ORDER BY study");
   int step = sqlite3_step(select.get());
   for (; step == SQLITE_ROW; step = sqlite3_step(select.get())) {
-    const StudyUid study = sqlite3_column_int64(select.get(), 0);
-    const int64_t upto = sqlite3_column_int64(select.get(), 1);
-    const bool deleted = sqlite3_column_int(select.get(), 2) != 0;
-    if (select.Blob(3) != PackedHash(secret_, study, upto, deleted)) {
-      return absl::DataLossError(
-          absl::StrCat(file_, ": what it says of study ", study,
-                       " is not what was written (its checksum differs). Nothing was changed; "
-                       "restore a backup of the data directory"));
-    }
-    packed_[study] = {.upto = upto, .deleted = deleted};
+    packed_[sqlite3_column_int64(select.get(), 0)] = {
+        .upto = sqlite3_column_int64(select.get(), 1),
+        .deleted = sqlite3_column_int(select.get(), 2) != 0};
   }
-  return step == SQLITE_DONE ? absl::OkStatus() : Error("reading");
+  if (step != SQLITE_DONE) return Error("reading");
+  HV_ASSIGN_OR_RETURN(const std::string hash,
+                      ReadText("SELECT coalesce(max(value), x'') FROM meta WHERE name = 'packed'"));
+  if (hash == (packed_.empty() ? "" : PackedHash(packed_))) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(file_,
+                   ": what it says of compacted studies is not what was written (its checksum "
+                   "differs). Nothing was changed; restore a backup of the data directory"));
+}
+
+std::string SqliteJournal::PackedHash(const absl::btree_map<StudyUid, Packed>& packed) const {
+  std::string text;
+  for (const auto& [study, entry] : packed) {
+    absl::StrAppend(&text, study, " ", entry.upto, entry.deleted ? " deleted\n" : "\n");
+  }
+  return ChainHash(secret_, static_cast<int64_t>(packed.size()), text);
 }
 
 absl::StatusOr<std::unique_ptr<JournalCompaction>> SqliteJournal::StartCompaction(
@@ -218,7 +226,7 @@ absl::StatusOr<std::unique_ptr<JournalCompaction>> SqliteJournal::StartCompactio
 std::vector<StudyUid> SqliteJournal::CompactedStudies() const {
   std::vector<StudyUid> studies;
   for (const auto& [study, packed] : packed_) {
-    if (!packed.deleted) studies.push_back(study);
+    if (!packed.deleted && !went_on_.contains(study)) studies.push_back(study);
   }
   return studies;
 }
@@ -315,30 +323,16 @@ absl::Status SqliteJournal::Replay(absl::FunctionRef<void(const Event&)> apply) 
 
 absl::Status SqliteJournal::ReadAll(absl::FunctionRef<void(Event)> take) {
   const SqliteStatement select(db_, "SELECT seq, data, chain FROM events ORDER BY seq");
-  std::string chain = secret_;
-  int64_t before = 0;
+  ChainWalk walk(secret_);
   int step = sqlite3_step(select.get());
   for (; step == SQLITE_ROW; step = sqlite3_step(select.get())) {
     const int64_t seq = sqlite3_column_int64(select.get(), 0);
     const absl::string_view data = select.Blob(1);
-    const absl::string_view kept = select.Blob(2);
-    if (kept.size() == kGapChainBytes) {
-      const absl::StatusOr<int64_t> first = DecodeGap(data);
-      if (!first.ok() || *first != before + 1 || seq <= before ||
-          kept != GapChain(kept, seq, data)) {
-        return LostRow(before + 1);
-      }
-      chain = std::string(kept.substr(0, kChainBytes));
-    } else {
-      chain = ChainHash(chain, seq, data);
-      if (seq != before + 1 || chain != kept) return LostRow(before + 1);
-      const absl::Status read = ReadRow(seq, data, take);
-      if (!read.ok()) {
-        return absl::Status(read.code(),
-                            absl::StrCat(file_, ": event ", seq, ": ", read.message()));
-      }
+    if (!walk.Next(seq, data, select.Blob(2))) return LostRow(walk.last() + 1);
+    const absl::Status read = ReadRow(seq, data, take);
+    if (!read.ok()) {
+      return absl::Status(read.code(), absl::StrCat(file_, ": event ", seq, ": ", read.message()));
     }
-    before = seq;
   }
   return step == SQLITE_DONE ? absl::OkStatus() : Error("reading");
 }
@@ -346,8 +340,10 @@ absl::Status SqliteJournal::ReadAll(absl::FunctionRef<void(Event)> take) {
 absl::Status SqliteJournal::ReadRow(int64_t seq, absl::string_view data,
                                     absl::FunctionRef<void(Event)> take) {
   HV_ASSIGN_OR_RETURN(const RowHead head, ReadRowHead(data));
+  if (head.kind == RowKind::kGap) return absl::OkStatus();
   if (head.kind != RowKind::kPack) {
-    if (head.kind == RowKind::kEvent && IsVoid(seq, head.study)) return absl::OkStatus();
+    if (head.kind != RowKind::kStudyDeleted && IsVoid(seq, head.study)) return absl::OkStatus();
+    if (head.kind == RowKind::kStudyExtended) went_on_.insert(head.study);
     HV_ASSIGN_OR_RETURN(Event event, DecodeEvent(data));
     take(std::move(event));
     return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -77,6 +78,7 @@ class SqliteJournal : public Journal {
   absl::Status LoadState();
   absl::Status CheckPages();
   absl::Status LoadPacked();
+  std::string PackedHash(const absl::btree_map<StudyUid, Packed>& packed) const;
   absl::Status StartWriting();
   // Checks each row's hash, and that none is missing.
   absl::Status ReadAll(absl::FunctionRef<void(Event)> take);
@@ -115,6 +117,7 @@ class SqliteJournal : public Journal {
   int64_t last_seq_ = 0;
   std::string last_chain_;
   absl::btree_map<StudyUid, Packed> packed_;
+  absl::btree_set<StudyUid> went_on_;  // Those that were extended since, by what was replayed.
   bool compaction_pending_ = false;
   bool read_only_ = false;
   bool writing_ = false;

@@ -6,10 +6,13 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/crypto.h"
+#include "server/store/journal_rows.h"
 
 namespace halving {
 
@@ -60,10 +63,35 @@ inline std::string GapChain(absl::string_view chain, int64_t seq, absl::string_v
   return absl::StrCat(gone, ChainHash(gone, seq, data));
 }
 
-// Of a row of the table of packed studies.
-inline std::string PackedHash(absl::string_view secret, int64_t study, int64_t upto, bool deleted) {
-  return ChainHash(secret, study, absl::StrCat(upto, deleted ? " deleted" : " ended"));
-}
+// The chain of hashes from the first row on. Thread-compatible.
+class ChainWalk {
+ public:
+  explicit ChainWalk(std::string secret) : chain_(std::move(secret)) {}
+
+  // False: the row is not the one that was written behind the one before, which stays the last.
+  bool Next(int64_t seq, absl::string_view data, absl::string_view chain) {
+    if (chain.size() == kGapChainBytes) {
+      const absl::StatusOr<int64_t> first = DecodeGap(data);
+      if (!first.ok() || *first != last_ + 1 || seq <= last_ ||
+          chain != GapChain(chain, seq, data)) {
+        return false;
+      }
+      chain_ = std::string(chain.substr(0, kChainBytes));
+    } else {
+      std::string expected = ChainHash(chain_, seq, data);
+      if (seq != last_ + 1 || chain != expected) return false;
+      chain_ = std::move(expected);
+    }
+    last_ = seq;
+    return true;
+  }
+
+  int64_t last() const { return last_; }
+
+ private:
+  std::string chain_;
+  int64_t last_ = 0;
+};
 
 }  // namespace halving
 

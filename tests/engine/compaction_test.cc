@@ -123,10 +123,46 @@ TEST_F(EngineCompactionTest, AStudyThatWasExtendedIsCompactedAgainAfterItsEnd) {
   const std::string state = State();
   Restart();
   EXPECT_EQ(State(), state);
+  EXPECT_THAT(journal_->CompactedStudies(), IsEmpty()) << "it went on";
   Pass(absl::Hours(2));
   const std::string later = State();
   Restart();
   EXPECT_EQ(State(), later);
+  EXPECT_THAT(journal_->CompactedStudies(), ElementsAre(1)) << "not once more at each start";
+}
+
+TEST_F(EngineCompactionTest, AStudyOfWhichACheckpointIsLostMeanwhileIsLeftForTheNextTime) {
+  ASSERT_THAT(Do(Flat("s", 600)), IsOk());
+  LeaseKey lease;
+  engine_->PostAsk({.worker = "w", .request_id = "first"}, absl::ZeroDuration(), nullptr,
+                   [&lease](const absl::StatusOr<Engine::Reply>& reply, const Engine::View&) {
+                     lease = reply->assignment->lease;
+                   });
+  engine_->RunOnce();
+  std::string id;
+  engine_->Post(
+      StoreCheckpoint{.lease = lease, .epoch = 1, .bytes = 1, .sha256 = std::string(32, 's')},
+      [&id](const absl::StatusOr<Engine::Reply>& reply, const Engine::View&) {
+        id = reply->answer.checkpoint_id;
+      });
+  engine_->RunOnce();
+  ASSERT_THAT(Do(Report{.lease = lease, .outcome = Completed{.error = 0.1, .checkpoint_id = id}}),
+              IsOk());
+  Finish(599);
+  Pass(absl::Hours(1));
+  // The look at full ten minutes starts it; the first slice follows.
+  while (!engine_->compacting()) Pass(absl::Milliseconds(20));
+  ASSERT_THAT(Do(LoseCheckpoint{.checkpoint_id = id}), IsOk());
+  Pass(absl::Minutes(5));
+  EXPECT_THAT(journal_->CompactedStudies(), IsEmpty());
+  std::string state = State();
+  Restart();
+  EXPECT_EQ(State(), state);
+  Pass(absl::Hours(1));
+  EXPECT_THAT(journal_->CompactedStudies(), ElementsAre(1));
+  state = State();
+  Restart();
+  EXPECT_EQ(State(), state);
 }
 
 TEST_F(EngineCompactionTest, ADeletedStudysEventsGo) {

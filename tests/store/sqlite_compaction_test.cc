@@ -357,7 +357,41 @@ TEST_F(DamageAfterCompaction, AFlippedBitInAPackIsNoticed) {
 
 TEST_F(DamageAfterCompaction, AChangedTableOfPackedStudiesIsNoticed) {
   EXPECT_THAT(After("UPDATE packed SET upto = upto - 1"),
-              StatusIs(StatusCode::kDataLoss, HasSubstr("study 1")));
+              StatusIs(StatusCode::kDataLoss, HasSubstr("compacted studies")));
+}
+
+TEST_F(DamageAfterCompaction, ALostRowOfThatTableIsNoticed) {
+  EXPECT_THAT(After("DELETE FROM packed"),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("compacted studies")));
+}
+
+TEST(CompactionTest, OfADamagedRowIsRefused) {
+  const TempDir directory;
+  {
+    std::vector<Event> events = Sampled(1, 100);
+    events.emplace_back(Ended(1));
+    AppendAll(*MustOpen(directory.path()), events);
+  }
+  RunSql(directory.File("journal.db"),
+         "UPDATE events SET data = (SELECT data FROM events WHERE seq = 50) WHERE seq = 51");
+  const OpenedJournal journal = MustOpen(directory.path());
+  const auto compaction = journal->StartCompaction({.ended = {1}});
+  ASSERT_THAT(compaction, IsOk());
+  EXPECT_THAT((*compaction)->Step().status(),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("event 51")));
+}
+
+TEST(CompactionTest, PacksOfPacksStaySmall) {
+  const TempDir directory;
+  std::vector<Event> events = Sampled(1, 30'000);
+  events.emplace_back(Ended(1));
+  {
+    const OpenedJournal journal = MustOpen(directory.path());
+    AppendAll(*journal, events);
+    for (int i = 0; i < 3; ++i) Compact(*journal, {.ended = {1}});
+  }
+  EXPECT_THAT(Rows(directory.path()), Gt(10));
+  EXPECT_EQ(StateIn(directory.path()), StateOf(events));
 }
 
 }  // namespace
