@@ -19,7 +19,9 @@ constexpr size_t kMaxWatches = 10'000;
 constexpr size_t kMaxCopies = 4;
 constexpr absl::Duration kRetryAppendAfter = absl::Seconds(1);
 // How long a caller carries out what others posted, too.
-constexpr absl::Duration kTurnOfCaller = absl::Milliseconds(1);
+constexpr absl::Duration kTurnOfCaller = absl::Milliseconds(5);
+// How long the engine's thread then leaves the turn to another caller, who needs no waking.
+constexpr absl::Duration kLeftToCallers = absl::Microseconds(200);
 // Between two slices of a compaction, each of some milliseconds: it must not be noticed.
 constexpr absl::Duration kCompactionRest = absl::Milliseconds(20);
 // For work of that kind; sooner where studies are to be compacted sooner after their end.
@@ -92,8 +94,7 @@ void Engine::EnqueueAndRun(Posted posted) {
     if (in_turn_ || !started_ || stopping_) return;
     in_turn_ = true;
   }
-  // Its own answer is not sent before this returns: after some time the turn goes to the engine's
-  // thread.
+  // Its own answer is not sent before this returns, so that the turn must end.
   const absl::Time end = clock_->Now() + kTurnOfCaller;
   do {
     RunOnce(/*slices=*/false);
@@ -212,6 +213,11 @@ bool Engine::AwaitTurn() {
       continue;
     }
     if (stopping_ && posted_.empty()) return false;
+    if (handed_over_ && !stopping_) {
+      handed_over_ = false;
+      work_.WaitFor(&mu_, kLeftToCallers);
+      continue;
+    }
     const absl::Duration rest = wake_ - clock_->Now();
     if (!posted_.empty() || poked_ || rest <= absl::ZeroDuration()) break;
     asleep_until_ = wake_;
@@ -232,6 +238,7 @@ bool Engine::EndTurn(bool hand_over) {
   const bool more = !posted_.empty() || poked_;
   if (more && !hand_over) return false;
   in_turn_ = false;
+  handed_over_ = more;
   if (more || wake_ < asleep_until_ || stopping_) work_.NotifyOne();
   return true;
 }

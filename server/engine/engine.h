@@ -169,7 +169,7 @@ class Engine {
   bool AwaitTurn() ABSL_LOCKS_EXCLUDED(mu_);
   // Runs batches until nothing is posted, and gives the turn back.
   void RunTurn() ABSL_LOCKS_EXCLUDED(mu_);
-  // Gives the turn back, if nothing is posted or the engine's thread is to go on with it.
+  // Gives the turn back, if nothing is posted or somebody else is to go on with it.
   bool EndTurn(bool hand_over) ABSL_LOCKS_EXCLUDED(mu_);
   // One batch; with `slices` also one of a backup or compaction that is under way.
   void RunOnce(bool slices) ABSL_LOCKS_EXCLUDED(mu_);
@@ -247,6 +247,7 @@ class Engine {
   bool in_turn_ ABSL_GUARDED_BY(mu_) = false;  // Somebody has the turn.
   // Until when the engine's thread sleeps, if nobody wakes it.
   absl::Time asleep_until_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  bool handed_over_ ABSL_GUARDED_BY(mu_) = false;  // By a caller, with work left.
   bool started_ ABSL_GUARDED_BY(mu_) = false;
   bool poked_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
