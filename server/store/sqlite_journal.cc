@@ -255,9 +255,9 @@ absl::Status SqliteJournal::Transact(absl::FunctionRef<absl::Status()> body) {
   HV_RETURN_IF_ERROR(StartWriting());
   const int64_t seq_before = last_seq_;
   const std::string chain_before = last_chain_;
-  absl::Status status = Step(begin_, "beginning to write");
+  absl::Status status = Step(begin_, "BEGIN IMMEDIATE");
   if (status.ok()) status = body();
-  if (status.ok()) status = Step(commit_, "committing");
+  if (status.ok()) status = Step(commit_, "COMMIT");
   if (status.ok()) return Fold();
   last_seq_ = seq_before;
   last_chain_ = chain_before;
