@@ -30,6 +30,28 @@ function(halving_program name)
   halving_settings(${name})
 endfunction()
 
+# halving_not_fuzzed(target ...): libraries and programs that no fuzzer links. Where fuzzers are built
+# these are compiled only so that clang checks their locks, and nobody runs them: sanitizers and
+# optimisation would cost most of the time and find nothing. A fuzzer that links one is an error.
+function(halving_not_fuzzed)
+  if(HALVING_FUZZ)
+    foreach(target ${ARGN})
+      target_compile_options(${target} PRIVATE -fno-sanitize=all -O0 -g0)
+      set_target_properties(${target} PROPERTIES
+        INTERFACE_HALVING_NOT_FUZZED ON COMPATIBLE_INTERFACE_BOOL HALVING_NOT_FUZZED)
+    endforeach()
+  endif()
+endfunction()
+
+# halving_computes(target): where the tests spend their time. The asan preset has -Og, which compiles a
+# third faster than -O1, since -O1 inlines the sanitizers' checks together with what they check; here
+# it would make the tests slower.
+function(halving_computes target)
+  if(HALVING_SANITIZE)
+    target_compile_options(${target} PRIVATE -O1)
+  endif()
+endfunction()
+
 # halving_test(name SOURCES ... DEPS ...): a GoogleTest program, each of its cases a ctest test.
 function(halving_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
