@@ -19,7 +19,7 @@ constexpr size_t kMaxWatches = 10'000;
 constexpr size_t kMaxCopies = 4;
 constexpr absl::Duration kRetryAppendAfter = absl::Seconds(1);
 // How long a caller carries out what others posted, too.
-constexpr absl::Duration kTurnOfCaller = absl::Milliseconds(5);
+constexpr absl::Duration kTurnOfCaller = absl::Milliseconds(1);
 // How long the engine's thread then leaves the turn to another caller, who needs no waking.
 constexpr absl::Duration kLeftToCallers = absl::Microseconds(200);
 // Between two slices of a compaction, each of some milliseconds: it must not be noticed.
