@@ -82,10 +82,9 @@ void Scheduler::SettleStudies(absl::Time now, std::vector<Event>* events) {
 template absl::StatusOr<Answer> Scheduler::ExecuteOne(const Ask&, absl::Time, std::vector<Event>*);
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Tick&, absl::Time now) const {
-  for (const auto& [running, uid] : candidates_) {
+  for (const StudyUid uid : timed_) {
     const Study& study = *studies_.at(uid);
-    if (study.spec().limits.max_wall_time > absl::ZeroDuration() &&
-        study.UncountedTime(now) >= kCountTimeEvery) {
+    if (study.UncountedTime(now) >= kCountTimeEvery) {
       return Decision{.event = RunningTimeCounted{
                           .study = uid, .running_time = study.RunningTime(now), .time = now}};
     }
@@ -128,6 +127,7 @@ void Scheduler::ApplyOne(const StudyDeleted& event) {
     candidates_.erase({key->second, event.study});
     candidate_key_.erase(key);
   }
+  timed_.erase(event.study);
   Study& study = MutableStudy(event.study);
   study.DropAllCheckpoints();
   CollectDropped(study);
@@ -214,10 +214,12 @@ void Scheduler::ApplyOne(const TimePassed& event) {
     }
   }
   last_tick_ = event.time;
-  for (const auto& [running, uid] : candidates_) {
-    MutableStudy(uid).SkipTime(event.paused_for, event.time);
-    if (MutableStudy(uid).spec().limits.max_wall_time > absl::ZeroDuration()) touched_.insert(uid);
+  if (event.paused_for > absl::ZeroDuration()) {
+    for (const auto& [running, uid] : candidates_) {
+      MutableStudy(uid).SkipTime(event.paused_for, event.time);
+    }
   }
+  touched_.insert(timed_.begin(), timed_.end());
   asks_.ForgetOld(event.time);
   workers_.ForgetUnseen(event.time, leases_);
 }
@@ -240,6 +242,11 @@ void Scheduler::Reindex(Study& study) {
   CollectDropped(study);
   touched_.insert(study.uid());
   const bool runs = study.state() == StudyState::kRunning;
+  if (runs && study.spec().limits.max_wall_time > absl::ZeroDuration()) {
+    timed_.insert(study.uid());
+  } else {
+    timed_.erase(study.uid());
+  }
   const auto running = static_cast<int64_t>(study.running().size());
   const auto key = candidate_key_.find(study.uid());
   if (key != candidate_key_.end()) {

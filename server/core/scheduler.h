@@ -176,6 +176,8 @@ class Scheduler {
   // RUNNING studies by (running trials, uid): the order in which they are served.
   absl::btree_set<std::pair<int64_t, StudyUid>> candidates_;
   absl::btree_map<StudyUid, int64_t> candidate_key_;
+  // Those of them with a max_wall_time, which each tick looks at.
+  absl::btree_set<StudyUid> timed_;
   // Studies in which something changed since Settle() last looked.
   absl::btree_set<StudyUid> touched_;
   std::vector<std::string> dropped_;
