@@ -3,10 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <iostream>
-#include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "bench/serve_bare.h"
 #include "grpcpp/grpcpp.h"
 #include "worker/agent/grpc_channel.h"
 
@@ -70,15 +69,7 @@ class BareService : public v1::CheckpointService::CallbackService {
 
 absl::Status ServeBare(const StreamSize& size) {
   BareService service(size);
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr) return absl::InternalError("gRPC cannot start its server");
-  std::cerr << "listening on 127.0.0.1:" << port << "," << std::endl;
-  server->Wait();
-  return absl::InternalError("the bare server ended by itself");
+  return ServeBareService(&service);
 }
 
 absl::Status UploadBare(v1::CheckpointService::Stub* stub, const StreamSize& size) {

@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
@@ -21,7 +21,9 @@
 #include "absl/time/time.h"
 #include "bench/bare_stream.h"
 #include "bench/child_process.h"
+#include "bench/program.h"
 #include "bench/scratch_folder.h"
+#include "bench/simulate/statistics.h"
 #include "common/clock.h"
 #include "common/file_io.h"
 #include "common/random.h"
@@ -180,13 +182,12 @@ absl::Status LeaseHolder::Transfer(const std::string& file, int64_t epoch, Times
 }
 
 // The middle one of what `value` is for each repeat.
-double Median(const std::vector<Times>& repeats, const std::function<double(const Times&)>& value) {
+double MedianOf(const std::vector<Times>& repeats,
+                const std::function<double(const Times&)>& value) {
   std::vector<double> values;
   values.reserve(repeats.size());
   for (const Times& times : repeats) values.push_back(value(times));
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+  return Median(std::move(values));
 }
 
 using TimeIn = std::function<absl::Duration(const Times&)>;
@@ -194,11 +195,11 @@ using TimeIn = std::function<absl::Duration(const Times&)>;
 void PrintLine(const std::string& name, const Options& options, const std::vector<Times>& repeats,
                const TimeIn& time, const TimeIn& bare) {
   const double megabytes = static_cast<double>(options.size.bytes) / 1e6;
-  const double speed = Median(
+  const double speed = MedianOf(
       repeats, [&](const Times& times) { return megabytes / absl::ToDoubleSeconds(time(times)); });
   std::cout << absl::StrFormat("%-44s %8.0f", name, speed);
   if (bare != nullptr) {
-    const double share = Median(
+    const double share = MedianOf(
         repeats, [&](const Times& times) { return absl::FDivDuration(bare(times), time(times)); });
     std::cout << absl::StrFormat(" %8.2f", share);
   }
@@ -305,19 +306,13 @@ void AddOptions(CLI::App& app, Options& options) {
 }  // namespace halving
 
 int main(int argc, char** argv) {
-  setenv("GRPC_VERBOSITY", "NONE", 0);
   halving::Options options;
-  std::error_code error;
-  options.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  options.server_binary =
-      std::filesystem::path(options.program).replace_filename("halving-server").string();
+  options.program = halving::ThisProgram();
+  options.server_binary = halving::BesideThisProgram("halving-server");
   CLI::App app("Measures the transfer of checkpoints against a bare gRPC stream.",
                "checkpoint_transfer");
   halving::AddOptions(app, options);
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status =
-      options.serve_bare ? halving::ServeBare(options.size) : halving::Measure(options);
-  if (status.ok()) return 0;
-  std::cerr << "checkpoint_transfer: " << status.message() << "\n";
-  return 1;
+  return halving::RunProgram(app, argc, argv, [&] {
+    return options.serve_bare ? halving::ServeBare(options.size) : halving::Measure(options);
+  });
 }

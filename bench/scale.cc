@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -21,6 +19,7 @@
 #include "bench/load/load.h"
 #include "bench/load/server_under_load.h"
 #include "bench/load/waiting.h"
+#include "bench/program.h"
 #include "bench/scratch_folder.h"
 #include "common/clock.h"
 #include "common/file_io.h"
@@ -267,17 +266,10 @@ absl::Status Run(const Options& options) {
 }  // namespace halving
 
 int main(int argc, char** argv) {
-  setenv("GRPC_VERBOSITY", "NONE", 0);
   halving::Options options;
-  std::error_code error;
-  options.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  options.server_binary =
-      std::filesystem::path(options.program).replace_filename("halving-server").string();
+  options.program = halving::ThisProgram();
+  options.server_binary = halving::BesideThisProgram("halving-server");
   CLI::App app("Measures a server with many trials, studies and waiting workers.", "scale");
   halving::AddOptions(app, options);
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = halving::Run(options);
-  if (status.ok()) return 0;
-  std::cerr << "scale: " << status.message() << "\n";
-  return 1;
+  return halving::RunProgram(app, argc, argv, [&] { return halving::Run(options); });
 }

@@ -7,7 +7,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <string>
@@ -19,7 +18,9 @@
 #include "bench/load/echo_server.h"
 #include "bench/load/load.h"
 #include "bench/load/server_under_load.h"
+#include "bench/program.h"
 #include "bench/scratch_folder.h"
+#include "bench/simulate/statistics.h"
 #include "common/file_io.h"
 #include "common/status.h"
 #include "common/unique_fd.h"
@@ -124,12 +125,6 @@ class Measurement {
   ServerUnderLoad& server_;
   MessageSizes sizes_;
 };
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
 
 double MedianOf(const std::vector<Run>& runs, double (*value)(const Run&)) {
   std::vector<double> values;
@@ -245,19 +240,14 @@ void AddOptions(CLI::App& app, Options& options) {
 }  // namespace halving
 
 int main(int argc, char** argv) {
-  setenv("GRPC_VERBOSITY", "NONE", 0);
   halving::Options options;
-  std::error_code error;
-  options.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  const std::filesystem::path here = std::filesystem::path(options.program).parent_path();
-  options.server_binary = (here / "halving-server").string();
-  options.counter = (here / "count_syncs.so").string();
+  options.program = halving::ThisProgram();
+  options.server_binary = halving::BesideThisProgram("halving-server");
+  options.counter = halving::BesideThisProgram("count_syncs.so");
   CLI::App app("Measures Suggest and Report against bare gRPC calls of the same sizes.",
                "service_cost");
   halving::AddOptions(app, options);
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = options.serve_echo ? halving::ServeEcho() : halving::Measure(options);
-  if (status.ok()) return 0;
-  std::cerr << "service_cost: " << status.message() << "\n";
-  return 1;
+  return halving::RunProgram(app, argc, argv, [&] {
+    return options.serve_echo ? halving::ServeEcho() : halving::Measure(options);
+  });
 }

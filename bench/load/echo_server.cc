@@ -1,10 +1,9 @@
 #include "bench/load/echo_server.h"
 
-#include <iostream>
-#include <memory>
 #include <string>
 
 #include "bench/load/echo.grpc.pb.h"
+#include "bench/serve_bare.h"
 #include "common/open_files.h"
 #include "grpcpp/grpcpp.h"
 
@@ -35,15 +34,7 @@ class EchoServiceImpl : public bench::EchoService::CallbackService {
 absl::Status ServeEcho() {
   RaiseOpenFilesLimit();
   EchoServiceImpl service;
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr) return absl::InternalError("gRPC cannot start its server");
-  std::cerr << "listening on 127.0.0.1:" << port << "," << std::endl;
-  server->Wait();
-  return absl::InternalError("the bare server ended by itself");
+  return ServeBareService(&service);
 }
 
 }  // namespace halving

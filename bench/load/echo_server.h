@@ -6,8 +6,7 @@
 
 namespace halving {
 
-// Serves EchoService by gRPC's callback API on a free port of 127.0.0.1, until a signal ends the
-// process. Says "listening on HOST:PORT," on stderr. Returns only if it cannot serve.
+// Serves EchoService by gRPC's callback API, as ServeBareService() says.
 absl::Status ServeEcho();
 
 }  // namespace halving

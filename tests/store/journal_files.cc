@@ -17,6 +17,12 @@ absl::StatusOr<std::unique_ptr<SqliteJournal>> OpenJournal(const std::string& di
   return SqliteJournal::Open(*std::move(locked));
 }
 
+OpenedJournal MustOpen(const std::string& directory) {
+  absl::StatusOr<OpenedJournal> journal = OpenJournal(directory);
+  HV_CHECK(journal.ok()) << journal.status();
+  return *std::move(journal);
+}
+
 absl::StatusOr<std::vector<Event>> ReplayAll(Journal& journal) {
   std::vector<Event> events;
   HV_RETURN_IF_ERROR(journal.Replay([&events](const Event& event) { events.push_back(event); }));

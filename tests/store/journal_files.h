@@ -17,6 +17,10 @@ namespace halving {
 // Locks the directory and opens the journal in it.
 absl::StatusOr<std::unique_ptr<SqliteJournal>> OpenJournal(const std::string& directory);
 
+// The same of one that can be opened; else it ends the test program.
+using OpenedJournal = std::unique_ptr<SqliteJournal>;
+OpenedJournal MustOpen(const std::string& directory);
+
 // Everything that the journal gives back.
 absl::StatusOr<std::vector<Event>> ReplayAll(Journal& journal);
 

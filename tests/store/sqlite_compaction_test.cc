@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/scheduler.h"
@@ -29,14 +30,6 @@ using testing::Gt;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Lt;
-
-using OpenedJournal = std::unique_ptr<SqliteJournal>;
-
-OpenedJournal MustOpen(const std::string& directory) {
-  absl::StatusOr<OpenedJournal> journal = OpenJournal(directory);
-  HV_CHECK(journal.ok()) << journal.status();
-  return *std::move(journal);
-}
 
 std::string StateOf(const std::vector<Event>& events) {
   Scheduler scheduler;
@@ -84,15 +77,20 @@ void AppendAll(SqliteJournal& journal, const std::vector<Event>& events) {
   }
 }
 
-// Steps it to its end; how many steps that took.
+// Steps it to its end; how many steps that took, or what broke it off.
+absl::StatusOr<int> Finish(JournalCompaction& compaction) {
+  for (int steps = 1;; ++steps) {
+    HV_ASSIGN_OR_RETURN(const bool done, compaction.Step());
+    if (done) return steps;
+  }
+}
+
 int Compact(SqliteJournal& journal, const CompactionPlan& plan) {
   const auto compaction = journal.StartCompaction(plan);
   HV_CHECK(compaction.ok()) << compaction.status();
-  for (int steps = 1;; ++steps) {
-    const absl::StatusOr<bool> done = (*compaction)->Step();
-    HV_CHECK(done.ok()) << done.status();
-    if (*done) return steps;
-  }
+  const absl::StatusOr<int> steps = Finish(**compaction);
+  HV_CHECK(steps.ok()) << steps.status();
+  return *steps;
 }
 
 StudyCreated Created(StudyUid uid) {
@@ -118,6 +116,13 @@ std::vector<Event> Sampled(StudyUid uid, int trials) {
 
 StudyEnded Ended(StudyUid uid) {
   return {.study = uid, .state = StudyState::kStopped, .reason = "stopped"};
+}
+
+// The same, of a study that was stopped then.
+std::vector<Event> SampledAndEnded(StudyUid uid, int trials) {
+  std::vector<Event> events = Sampled(uid, trials);
+  events.emplace_back(Ended(uid));
+  return events;
 }
 
 int Rows(const std::string& directory) {
@@ -178,8 +183,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, CompactionOf, testing::Range<uint64_t>(1, 9));
 
 TEST(CompactionTest, ALongStudyTakesAFewRowsAndLessRoom) {
   const TempDir directory;
-  std::vector<Event> events = Sampled(1, 20'000);
-  events.emplace_back(Ended(1));
+  std::vector<Event> events = SampledAndEnded(1, 20'000);
   const std::string state = StateOf(events);
   {
     const OpenedJournal journal = MustOpen(directory.path());
@@ -192,8 +196,7 @@ TEST(CompactionTest, ALongStudyTakesAFewRowsAndLessRoom) {
 
 TEST(CompactionTest, WhatIsAppendedMeanwhileStays) {
   const TempDir directory;
-  std::vector<Event> events = Sampled(1, 3'000);
-  events.emplace_back(Ended(1));
+  std::vector<Event> events = SampledAndEnded(1, 3'000);
   {
     const OpenedJournal journal = MustOpen(directory.path());
     AppendAll(*journal, events);
@@ -213,8 +216,7 @@ TEST(CompactionTest, WhatIsAppendedMeanwhileStays) {
 
 TEST(CompactionTest, OfADeletedStudyOnlyItsEndStays) {
   const TempDir directory;
-  std::vector<Event> events = Sampled(1, 500);
-  events.emplace_back(Ended(1));
+  std::vector<Event> events = SampledAndEnded(1, 500);
   events.emplace_back(StudyDeleted{.study = 1});
   {
     const OpenedJournal journal = MustOpen(directory.path());
@@ -230,8 +232,7 @@ TEST(CompactionTest, OfADeletedStudyOnlyItsEndStays) {
 
 TEST(CompactionTest, AStudyThatWasCompactedMayBeDeletedAndCompactedAgain) {
   const TempDir directory;
-  std::vector<Event> events = Sampled(1, 500);
-  events.emplace_back(Ended(1));
+  std::vector<Event> events = SampledAndEnded(1, 500);
   {
     const OpenedJournal journal = MustOpen(directory.path());
     AppendAll(*journal, events);
@@ -261,9 +262,7 @@ TEST(CompactionTest, AStudyThatGoesOnMeanwhileIsLeftAsItIs) {
     events.emplace_back(StudyExtended{.study = 1, .limits = {.max_evaluations = 2'000}});
     AppendAll(*journal, {events.back()});
     (*compaction)->Exclude(1);
-    absl::StatusOr<bool> done = false;
-    while (done.ok() && !*done) done = (*compaction)->Step();
-    ASSERT_THAT(done, IsOk());
+    ASSERT_THAT(Finish(**compaction), IsOk());
     EXPECT_THAT(journal->CompactedStudies(), ElementsAre(2));
   }
   EXPECT_EQ(StateIn(directory.path()), StateOf(events));
@@ -271,8 +270,7 @@ TEST(CompactionTest, AStudyThatGoesOnMeanwhileIsLeftAsItIs) {
 
 TEST(CompactionTest, AStudyThatWentOnAfterwardsIsCompactedAgain) {
   const TempDir directory;
-  std::vector<Event> events = Sampled(1, 1'000);
-  events.emplace_back(Ended(1));
+  std::vector<Event> events = SampledAndEnded(1, 1'000);
   const OpenedJournal journal = MustOpen(directory.path());
   AppendAll(*journal, events);
   Compact(*journal, {.ended = {1}});
@@ -294,18 +292,17 @@ TEST(CompactionTest, AStudyThatWentOnAfterwardsIsCompactedAgain) {
 
 TEST(CompactionTest, AFullDiskBreaksItOffAndLeavesTheJournalWhole) {
   const TempDir directory;
-  std::vector<Event> events = Sampled(1, 5'000);
-  events.emplace_back(Ended(1));
+  std::vector<Event> events = SampledAndEnded(1, 5'000);
   const OpenedJournal journal = MustOpen(directory.path());
   AppendAll(*journal, events);
   const auto compaction = journal->StartCompaction({.ended = {1}});
   ASSERT_THAT(compaction, IsOk());
-  absl::StatusOr<bool> done = false;
+  absl::Status broken_off;
   {
     const FileSizeLimit full(4096);
-    while (done.ok() && !*done) done = (*compaction)->Step();
+    broken_off = Finish(**compaction).status();
   }
-  EXPECT_THAT(done.status(), StatusIs(StatusCode::kResourceExhausted, testing::_));
+  EXPECT_THAT(broken_off, StatusIs(StatusCode::kResourceExhausted, testing::_));
   events.emplace_back(Created(2));
   ASSERT_THAT(journal->Append({events.back()}), IsOk());
   const TempDir copy;
@@ -318,8 +315,7 @@ TEST(CompactionTest, AFullDiskBreaksItOffAndLeavesTheJournalWhole) {
 class DamageAfterCompaction : public testing::Test {
  protected:
   DamageAfterCompaction() {
-    std::vector<Event> events = Sampled(1, 1'000);
-    events.emplace_back(Ended(1));
+    std::vector<Event> events = SampledAndEnded(1, 1'000);
     events.emplace_back(Created(2));
     const OpenedJournal journal = MustOpen(directory_.path());
     AppendAll(*journal, events);
@@ -368,8 +364,7 @@ TEST_F(DamageAfterCompaction, ALostRowOfThatTableIsNoticed) {
 TEST(CompactionTest, OfADamagedRowIsRefused) {
   const TempDir directory;
   {
-    std::vector<Event> events = Sampled(1, 100);
-    events.emplace_back(Ended(1));
+    std::vector<Event> events = SampledAndEnded(1, 100);
     AppendAll(*MustOpen(directory.path()), events);
   }
   RunSql(directory.File("journal.db"),
@@ -383,8 +378,7 @@ TEST(CompactionTest, OfADamagedRowIsRefused) {
 
 TEST(CompactionTest, PacksOfPacksStaySmall) {
   const TempDir directory;
-  std::vector<Event> events = Sampled(1, 30'000);
-  events.emplace_back(Ended(1));
+  std::vector<Event> events = SampledAndEnded(1, 30'000);
   {
     const OpenedJournal journal = MustOpen(directory.path());
     AppendAll(*journal, events);

@@ -29,14 +29,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Ne;
 
-using OpenedJournal = std::unique_ptr<SqliteJournal>;
-
-OpenedJournal MustOpen(const std::string& directory) {
-  absl::StatusOr<OpenedJournal> journal = OpenJournal(directory);
-  HV_CHECK(journal.ok()) << journal.status();
-  return *std::move(journal);
-}
-
 // Events that need many pages.
 std::vector<Event> LargeEvents(int count) {
   std::vector<Event> events;
