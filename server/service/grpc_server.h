@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/channel.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/service/admin_service.h"
@@ -20,14 +21,19 @@ namespace halving {
 // Serves an engine over gRPC. Thread-safe.
 class GrpcServer {
  public:
-  // Binds `listen` (host:port; port 0 picks one). The keeper and its engine are not owned and must
-  // outlive it. INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be bound.
+  // Binds `listen` (host:port; port 0 picks one). The keeper, its engine and the metrics are not
+  // owned and must outlive it. INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be
+  // bound.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& listen,
                                                            CheckpointKeeper* keeper,
-                                                           const std::string& secret);
+                                                           const std::string& secret,
+                                                           ServerMetrics* metrics);
 
   // host:port as bound.
   const std::string& address() const { return listener_->address(); }
+
+  // Calls of this server from within the process.
+  std::shared_ptr<grpc::Channel> InProcessChannel() { return server_->InProcessChannel({}); }
 
   // What the health service says, for "" and for each service.
   void SetServing(bool serving);
@@ -36,9 +42,9 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
-  GrpcServer(CheckpointKeeper* keeper, const std::string& secret)
+  GrpcServer(CheckpointKeeper* keeper, const std::string& secret, ServerMetrics* metrics)
       : study_service_(keeper->engine()),
-        worker_service_(keeper->engine(), secret),
+        worker_service_(keeper->engine(), secret, metrics),
         checkpoint_service_(keeper, secret),
         admin_service_(keeper->engine()) {}
 

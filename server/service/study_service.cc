@@ -18,11 +18,6 @@ grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context, const abs
   return reactor;
 }
 
-absl::Status NoStudy(const std::string& name) {
-  return absl::NotFoundError(
-      absl::StrCat("there is no study \"", name, "\"; ListStudies names those that exist"));
-}
-
 // The view is of the end of the batch, in which the study may have been deleted.
 absl::Status ShowChanged(const Engine::Reply& reply, const Engine::View& view,
                          v1::Study* response) {
