@@ -158,10 +158,9 @@ void HttpServer::SetHandlers() {
     if (!response.body.empty() || response.content_provider_) return;
     const int status = response.status;
     const std::string what = absl::StrCat(request.method, " ", request.path);
-    SendError(response, status == 404
-                            ? absl::NotFoundError(absl::StrCat("there is no ", what))
-                            : absl::InvalidArgumentError(absl::StrCat(
-                                  what, " cannot be served: HTTP status ", status)));
+    SendError(response, status == 404 ? absl::NotFoundError(absl::StrCat("there is no ", what))
+                                      : absl::InvalidArgumentError(absl::StrCat(
+                                            what, " cannot be served: HTTP status ", status)));
     response.status = status;
   });
   server_.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
@@ -196,8 +195,7 @@ bool HttpServer::Admit(const httplib::Request& request, httplib::Response& respo
   // The body has not been read yet.
   const std::string length = request.get_header_value("Content-Length");
   const bool has_body = !length.empty() && length != "0";
-  if (has_body &&
-      !absl::StartsWith(request.get_header_value("Content-Type"), kJsonType)) {
+  if (has_body && !absl::StartsWith(request.get_header_value("Content-Type"), kJsonType)) {
     return refuse(absl::StrCat("the body's Content-Type is \"",
                                request.get_header_value("Content-Type"), "\"; it must be ",
                                kJsonType));
@@ -216,8 +214,14 @@ void HttpServer::Serve(const JsonApi::Route& route) {
     Send(response, 200, kJsonType, std::make_shared<const std::string>(*std::move(json)));
   };
   if (route.method == "GET") server_.Get(route.pattern, handler);
-  if (route.method == "POST") server_.Post(route.pattern, handler);
-  if (route.method == "DELETE") server_.Delete(route.pattern, handler);
+  // Without one, a POST need not even say that it has none.
+  const auto without_body = [handler](const auto& request, auto& response,
+                                      const httplib::ContentReader&) {
+    handler(request, response);
+  };
+  if (route.method == "POST" && route.has_body) server_.Post(route.pattern, handler);
+  if (route.method == "POST" && !route.has_body) server_.Post(route.pattern, without_body);
+  if (route.method == "DELETE") server_.Delete(route.pattern, without_body);
 }
 
 void HttpServer::Get(const std::string& pattern, httplib::Server::Handler handler) {

@@ -127,8 +127,8 @@ void JsonApi::AddTrials(std::vector<Route>* routes) const {
 
 void JsonApi::AddChanges(std::vector<Route>* routes) const {
   using Stub = v1::StudyService::Stub;
-  routes->push_back({"POST", "/api/v1/studies", WithBody(&Stub::CreateStudy)});
-  routes->push_back({"POST", "/api/v1/plan", WithBody(&Stub::PlanStudy)});
+  routes->push_back({"POST", "/api/v1/studies", WithBody(&Stub::CreateStudy), true});
+  routes->push_back({"POST", "/api/v1/plan", WithBody(&Stub::PlanStudy), true});
   routes->push_back({"POST", absl::StrCat(kStudyPath, "/pause"), Named(&Stub::PauseStudy)});
   routes->push_back({"POST", absl::StrCat(kStudyPath, "/resume"), Named(&Stub::ResumeStudy)});
   routes->push_back({"POST", absl::StrCat(kStudyPath, "/stop"), Named(&Stub::StopStudy)});
@@ -139,7 +139,8 @@ void JsonApi::AddChanges(std::vector<Route>* routes) const {
                        request.set_name(from.path[0]);
                        HV_RETURN_IF_ERROR(FromJson(from.body, request.mutable_limits()));
                        return Call(&Stub::ExtendStudy, request);
-                     }});
+                     },
+                     true});
 }
 
 std::vector<JsonApi::Route> JsonApi::Routes() const {

@@ -30,6 +30,7 @@ class JsonApi {
     std::string method;   // GET, POST or DELETE.
     std::string pattern;  // A regular expression of the path, with a group for each of its parts.
     Handler handler;
+    bool has_body = false;
   };
 
   explicit JsonApi(const std::shared_ptr<grpc::Channel>& channel)

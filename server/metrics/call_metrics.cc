@@ -8,12 +8,19 @@ CallMetrics::CallMetrics(std::string method, prometheus::Family<prometheus::Coun
                          prometheus::Family<prometheus::Histogram>* durations)
     : method_(std::move(method)),
       answers_(answers),
-      ok_(&answers->Add({{"method", method_}, {"code", "OK"}})),
-      duration_(&durations->Add({{"method", method_}}, DurationBuckets())) {}
+      durations_(durations),
+      ok_(&answers->Add({{"method", method_}, {"code", "OK"}})) {}
 
 void CallMetrics::Count(absl::StatusCode code) {
   if (code == absl::StatusCode::kOk) return ok_->Increment();
   answers_->Add({{"method", method_}, {"code", CodeName(code)}}).Increment();
+}
+
+void CallMetrics::Time(absl::Duration took) {
+  std::call_once(first_time_, [this] {
+    duration_ = &durations_->Add({{"method", method_}}, DurationBuckets());
+  });
+  duration_->Observe(absl::ToDoubleSeconds(took));
 }
 
 prometheus::Histogram::BucketBoundaries DurationBuckets() {

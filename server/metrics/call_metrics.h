@@ -2,6 +2,7 @@
 #ifndef HALVING_SERVER_METRICS_CALL_METRICS_H_
 #define HALVING_SERVER_METRICS_CALL_METRICS_H_
 
+#include <mutex>
 #include <string>
 
 #include "absl/status/status.h"
@@ -21,13 +22,15 @@ class CallMetrics {
 
   void Count(absl::StatusCode code);
   // How long the answer took; not for calls that wait or stream, whose time says nothing.
-  void Time(absl::Duration took) { duration_->Observe(absl::ToDoubleSeconds(took)); }
+  void Time(absl::Duration took);
 
  private:
   const std::string method_;
   prometheus::Family<prometheus::Counter>* const answers_;
+  prometheus::Family<prometheus::Histogram>* const durations_;
   prometheus::Counter* const ok_;  // Spares the common answer a look-up.
-  prometheus::Histogram* const duration_;
+  std::once_flag first_time_;
+  prometheus::Histogram* duration_ = nullptr;  // Since the first time.
 };
 
 // From 0.1 ms, a call whose batch was waiting for the disk already, to 10 s.
