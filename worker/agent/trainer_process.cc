@@ -262,6 +262,7 @@ void TrainerProcess::KeepStderrTail() {
   while (std::optional<OutputLine> line = stderr_lines_.Next()) {
     std::string text = ValidUtf8(line->text);
     spdlog::info("trainer stderr: {}", text);
+    if (on_stderr_ != nullptr) on_stderr_(text);
     stderr_tail_bytes_ += text.size() + 1;
     stderr_tail_.push_back(std::move(text));
     while (stderr_tail_.size() > kStderrTailLines ||

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,6 +66,12 @@ class TrainerProcess {
   // about earlier work explains nothing that comes after.
   void Send(absl::string_view line);
 
+  // Called with each line of stderr as it is read, valid UTF-8, until another one is set; null:
+  // nobody.
+  void set_on_stderr(std::function<void(const std::string&)> on_stderr) {
+    on_stderr_ = std::move(on_stderr);
+  }
+
   // Waits for what comes first. Lines that were read come before all else. TrainerSilent when
   // neither stdout nor stderr brought anything for `silence_limit`, nor a line was sent to it.
   TrainerEvent Next(absl::Duration silence_limit, absl::Span<const WakeEvent* const> wakes);
@@ -118,6 +125,7 @@ class TrainerProcess {
   LineSplitter stderr_lines_;
   std::deque<std::string> stderr_tail_;
   size_t stderr_tail_bytes_ = 0;
+  std::function<void(const std::string&)> on_stderr_;
   absl::Time last_life_;
   bool terminated_ = false;   // By Terminate().
   bool shell_ended_ = false;  // The group may live on.
