@@ -31,13 +31,14 @@ void SetChannelArguments(grpc::ServerBuilder& builder) {
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& listen,
                                                               CheckpointKeeper* keeper,
+                                                              TrialLogs* logs,
                                                               const std::string& secret) {
   HV_ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener, Listener::Bind(listen));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC serves health without its descriptor; linked in, reflection finds it.
   HV_CHECK(grpc::health::v1::HealthCheckRequest::descriptor() != nullptr) << "no health.proto";
-  auto server = std::unique_ptr<GrpcServer>(new GrpcServer(keeper, secret));
+  auto server = std::unique_ptr<GrpcServer>(new GrpcServer(keeper, logs, secret));
   grpc::ServerBuilder builder;
   SetChannelArguments(builder);
   server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(

@@ -20,10 +20,11 @@ namespace halving {
 // Serves an engine over gRPC. Thread-safe.
 class GrpcServer {
  public:
-  // Binds `listen` (host:port; port 0 picks one). The keeper and its engine are not owned and must
-  // outlive it. INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be bound.
+  // Binds `listen` (host:port; port 0 picks one). The keeper, its engine and the logs are not owned
+  // and must outlive it. INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& listen,
                                                            CheckpointKeeper* keeper,
+                                                           TrialLogs* logs,
                                                            const std::string& secret);
 
   // host:port as bound.
@@ -36,9 +37,9 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
-  GrpcServer(CheckpointKeeper* keeper, const std::string& secret)
-      : study_service_(keeper->engine()),
-        worker_service_(keeper->engine(), secret),
+  GrpcServer(CheckpointKeeper* keeper, TrialLogs* logs, const std::string& secret)
+      : study_service_(keeper->engine(), logs),
+        worker_service_(keeper->engine(), logs, secret),
         checkpoint_service_(keeper, secret),
         admin_service_(keeper->engine()) {}
 

@@ -2,12 +2,18 @@
 #ifndef HALVING_SERVER_SERVICE_VIEWS_H_
 #define HALVING_SERVER_SERVICE_VIEWS_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "halving/v1/study.pb.h"
 #include "server/core/scheduler.h"
 
 namespace halving {
+
+// NOT_FOUND, with a hint at what there is.
+absl::Status NoStudy(const std::string& name);
+absl::Status NoTrial(const Study& study, TrialId id);
 
 void ShowStudy(const Study& study, v1::Study* to);
 void ShowTrial(const Study& study, const Trial& trial, bool with_curve, v1::Trial* to);

@@ -1,11 +1,13 @@
 #include "server/service/worker_service.h"
 
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "common/struct_json.h"
 #include "server/service/grpc_status.h"
 #include "server/service/translate.h"
+#include "server/service/trial_log_view.h"
 
 namespace halving {
 namespace {
@@ -103,10 +105,21 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*
       wait = *asked_wait;
     }
   }
+  // Most have none. It is cut here, before the callback, which holds up everybody.
+  std::unique_ptr<PrintedLines> printed;
+  if (request->log().lines_size() > 0) {
+    printed = std::make_unique<PrintedLines>(PrintedBy(request->log(), *lease));
+  }
   engine_->PostReport(
       {.lease = *lease, .outcome = *std::move(outcome)}, std::move(next), wait, reactor->gone(),
-      [this, reactor, response, wait](absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
+      [this, reactor, response, wait, printed = std::move(printed)](
+          absl::StatusOr<Engine::Reply> reply, const Engine::View& view) {
         if (reply.ok()) {
+          if (printed != nullptr) {
+            printed->worker = WorkerOf(view.scheduler, printed->lease, reply->answer);
+            printed->time = view.now;
+            logs_->Append(std::move(*printed));
+          }
           response->set_directive(reply->answer.stop ? v1::DIRECTIVE_STOP : v1::DIRECTIVE_CONTINUE);
           response->set_duplicate(reply->answer.duplicate);
           if (reply->asked) Show(*reply, wait, response->mutable_next());

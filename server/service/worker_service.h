@@ -5,6 +5,7 @@
 #include "halving/v1/worker.grpc.pb.h"
 #include "server/engine/engine.h"
 #include "server/service/lease_id.h"
+#include "server/store/trial_logs.h"
 
 namespace halving {
 
@@ -12,9 +13,9 @@ namespace halving {
 // of its own but the key of the lease ids. Thread-safe.
 class WorkerServiceImpl : public v1::WorkerService::CallbackService {
  public:
-  // Not owned; must outlive the gRPC server.
-  WorkerServiceImpl(Engine* engine, absl::string_view secret)
-      : engine_(engine), lease_ids_(secret) {}
+  // Neither is owned; both must outlive the gRPC server.
+  WorkerServiceImpl(Engine* engine, TrialLogs* logs, absl::string_view secret)
+      : engine_(engine), logs_(logs), lease_ids_(secret) {}
 
   grpc::ServerUnaryReactor* Suggest(grpc::CallbackServerContext* context,
                                     const v1::SuggestRequest* request,
@@ -27,6 +28,7 @@ class WorkerServiceImpl : public v1::WorkerService::CallbackService {
   void Show(const Engine::Reply& reply, absl::Duration wait, v1::SuggestResponse* response) const;
 
   Engine* const engine_;
+  TrialLogs* const logs_;
   const LeaseIds lease_ids_;
 };
 

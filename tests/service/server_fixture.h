@@ -64,7 +64,7 @@ class ServerFixture {
     HV_CHECK(kept.ok()) << kept.status();
     keeper = *std::move(kept);
     absl::StatusOr<std::unique_ptr<GrpcServer>> started =
-        GrpcServer::Start("127.0.0.1:0", keeper.get(), journal.secret());
+        GrpcServer::Start("127.0.0.1:0", keeper.get(), &logs, journal.secret());
     HV_CHECK(started.ok()) << started.status();
     server = *std::move(started);
     engine->Start();
@@ -189,6 +189,7 @@ class ServerFixture {
   FakeClock clock;
   FaultJournal journal;
   TempDir folder;
+  TrialLogs logs{folder.path() + "/logs.db", {}};
   std::unique_ptr<Engine> engine;
   std::unique_ptr<CheckpointStore> store;
   std::unique_ptr<CheckpointKeeper> keeper;
