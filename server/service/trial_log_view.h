@@ -18,8 +18,8 @@ namespace halving {
 // lines when the report has none that can be numbered. The worker and the time are not set.
 PrintedLines PrintedBy(const v1::TrainerLog& log, const LeaseKey& lease);
 
-// Who has sent a report that was taken up, by what the scheduler knows after that; empty when it was
-// a repeat, whose lines are known.
+// Who has sent a report that was taken up, by what the scheduler knows after that; empty when it
+// was a repeat, whose lines are known.
 std::string WorkerOf(const Scheduler& scheduler, const LeaseKey& lease, const Answer& answer);
 
 // What is kept of a trial's log. Waits for the engine and for the disk, so not to be called by who

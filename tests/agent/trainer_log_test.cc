@@ -144,6 +144,15 @@ TEST_F(AgentLogTest, AFailureCarriesTheLastWordsOfATrainerThatDies) {
   EXPECT_EQ(LinesOf("lease-1"), (Lines{{1, "Traceback"}, {2, "ValueError: no"}}));
 }
 
+TEST_F(AgentLogTest, LastWordsOfStderrComeBehindWhatWasPrintedBefore) {
+  server_.Add(MakeScripted(1, {Step("stderr", "warning"), Print("before"),
+                               Step("stderr", "Traceback"), Step("exit", 1)}));
+  StartAgent();
+  AwaitFinal(1);
+  ASSERT_EQ(LinesOf("lease-1").size(), 3U);
+  EXPECT_EQ(LinesOf("lease-1")[3], "Traceback");
+}
+
 TEST_F(AgentLogTest, ATrialThatIsGivenBackCarriesThemToo) {
   server_.Add(MakeScripted(1, {Print("hello"), Step("save", temp_.File("here")), Step("hang")}));
   StartAgent();
