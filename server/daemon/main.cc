@@ -27,6 +27,7 @@
 #include "server/service/grpc_server.h"
 #include "server/store/checkpoint_store.h"
 #include "server/store/sqlite_journal.h"
+#include "server/store/trial_logs.h"
 #include "spdlog/spdlog.h"
 
 namespace halving {
@@ -108,6 +109,17 @@ absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& o
   return dashboard;
 }
 
+// Of the studies that there are.
+std::unique_ptr<TrialLogs> OpenLogs(const ServerOptions& options, const Scheduler& scheduler) {
+  auto logs = std::make_unique<TrialLogs>(
+      options.data_dir + "/logs.db",
+      TrialLogs::Options{.warn = [](const std::string& what) { spdlog::warn("{}", what); }});
+  absl::btree_set<StudyUid> studies;
+  for (const auto& [uid, study] : scheduler.studies()) studies.insert(uid);
+  logs->ForgetAllBut(studies);
+  return logs;
+}
+
 int Serve(const ServerOptions& options) {
   absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
   if (!directory.ok()) return Fail(directory.status(), kExitDataDir);
@@ -127,13 +139,15 @@ int Serve(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<CheckpointKeeper>> keeper =
       CheckpointKeeper::Create(engine->get(), store->get(), options.forget_checkpoints);
   if (!keeper.ok()) return Fail(keeper.status(), kExitDataDir);
+  const std::unique_ptr<TrialLogs> logs = OpenLogs(options, (*engine)->scheduler());
   // However this ends: what the engine still has to say, it says to a keeper that is there.
   const absl::Cleanup stop = [&keeper, &engine] {
     (*keeper)->Stop();
     (*engine)->Stop();
   };
+  const GrpcServer::Parts parts{.keeper = keeper->get(), .logs = logs.get(), .metrics = &metrics};
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(options.listen, keeper->get(), (*journal)->secret(), &metrics);
+      GrpcServer::Start(options.listen, parts, (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
@@ -167,6 +181,7 @@ int Serve(const ServerOptions& options) {
   (*server)->Shutdown(kShutdownGrace);
   (*keeper)->Stop();
   (*engine)->Stop();
+  logs->Stop();
   spdlog::info("stopped");
   return kExitOk;
 }

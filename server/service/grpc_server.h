@@ -21,13 +21,18 @@ namespace halving {
 // Serves an engine over gRPC. Thread-safe.
 class GrpcServer {
  public:
-  // Binds `listen` (host:port; port 0 picks one). The keeper, its engine and the metrics are not
-  // owned and must outlive it. INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be
-  // bound.
+  // None is owned; all, and the keeper's engine, must outlive the server.
+  struct Parts {
+    CheckpointKeeper* keeper = nullptr;
+    TrialLogs* logs = nullptr;
+    ServerMetrics* metrics = nullptr;
+  };
+
+  // Binds `listen` (host:port; port 0 picks one). INVALID_ARGUMENT: no host:port. UNAVAILABLE: the
+  // address cannot be bound.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& listen,
-                                                           CheckpointKeeper* keeper,
-                                                           const std::string& secret,
-                                                           ServerMetrics* metrics);
+                                                           const Parts& parts,
+                                                           const std::string& secret);
 
   // host:port as bound.
   const std::string& address() const { return listener_->address(); }
@@ -42,11 +47,11 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
-  GrpcServer(CheckpointKeeper* keeper, const std::string& secret, ServerMetrics* metrics)
-      : study_service_(keeper->engine()),
-        worker_service_(keeper->engine(), secret, metrics),
-        checkpoint_service_(keeper, secret),
-        admin_service_(keeper->engine()) {}
+  GrpcServer(const Parts& parts, const std::string& secret)
+      : study_service_(parts.keeper->engine(), parts.logs),
+        worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, secret),
+        checkpoint_service_(parts.keeper, secret),
+        admin_service_(parts.keeper->engine()) {}
 
   StudyServiceImpl study_service_;
   WorkerServiceImpl worker_service_;

@@ -180,6 +180,11 @@ absl::Status NoStudy(const std::string& name) {
       absl::StrCat("there is no study \"", name, "\"; ListStudies names those that exist"));
 }
 
+absl::Status NoTrial(const Study& study, TrialId id) {
+  return absl::NotFoundError(absl::StrCat("study \"", study.spec().name, "\" has no trial ", id,
+                                          "; it has 1 to ", study.trials()));
+}
+
 void ShowStudy(const Study& study, v1::Study* to) {
   ToProto(study.spec(), to->mutable_spec());
   to->set_state(static_cast<v1::StudyState>(study.state()));

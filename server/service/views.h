@@ -2,6 +2,8 @@
 #ifndef HALVING_SERVER_SERVICE_VIEWS_H_
 #define HALVING_SERVER_SERVICE_VIEWS_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "halving/v1/dashboard.pb.h"
@@ -10,8 +12,9 @@
 
 namespace halving {
 
-// NOT_FOUND.
+// NOT_FOUND, with a hint at what there is.
 absl::Status NoStudy(const std::string& name);
+absl::Status NoTrial(const Study& study, TrialId id);
 
 void ShowStudy(const Study& study, v1::Study* to);
 void ShowTrial(const Study& study, const Trial& trial, bool with_curve, v1::Trial* to);

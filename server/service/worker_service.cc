@@ -1,5 +1,6 @@
 #include "server/service/worker_service.h"
 
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "common/struct_json.h"
 #include "server/service/grpc_status.h"
 #include "server/service/translate.h"
+#include "server/service/trial_log_view.h"
 
 namespace halving {
 namespace {
@@ -148,12 +150,22 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*
       wait = *asked_wait;
     }
   }
+  // Most have none. It is cut here, before the callback, which holds up everybody.
+  std::unique_ptr<PrintedLines> printed;
+  if (request->log().lines_size() > 0) {
+    printed = std::make_unique<PrintedLines>(PrintedBy(request->log(), *lease));
+  }
   engine_->PostReport(
       {.lease = *lease, .outcome = *std::move(outcome)}, std::move(next), wait, reactor->gone(),
-      [this, reactor, response, wait, reported = OutcomeOf(*request), asks = request->has_next()](
-          absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
+      [this, reactor, response, wait, printed = std::move(printed), reported = OutcomeOf(*request),
+       asks = request->has_next()](absl::StatusOr<Engine::Reply> reply, const Engine::View& view) {
         metrics_->CountReport(reported, CountedAs(reply));
         if (reply.ok()) {
+          if (printed != nullptr) {
+            printed->worker = WorkerOf(view.scheduler, printed->lease, reply->answer);
+            printed->time = view.now;
+            logs_->Append(std::move(*printed));
+          }
           response->set_directive(reply->answer.stop ? v1::DIRECTIVE_STOP : v1::DIRECTIVE_CONTINUE);
           response->set_duplicate(reply->answer.duplicate);
           if (reply->asked) Show(*reply, wait, response->mutable_next());

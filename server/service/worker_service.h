@@ -6,6 +6,7 @@
 #include "server/engine/engine.h"
 #include "server/metrics/server_metrics.h"
 #include "server/service/lease_id.h"
+#include "server/store/trial_logs.h"
 
 namespace halving {
 
@@ -13,9 +14,11 @@ namespace halving {
 // of its own but the key of the lease ids. Thread-safe.
 class WorkerServiceImpl : public v1::WorkerService::CallbackService {
  public:
-  // Not owned; must outlive the gRPC server.
-  WorkerServiceImpl(Engine* engine, absl::string_view secret, ServerMetrics* metrics)
+  // None is owned; all must outlive the gRPC server.
+  WorkerServiceImpl(Engine* engine, TrialLogs* logs, ServerMetrics* metrics,
+                    absl::string_view secret)
       : engine_(engine),
+        logs_(logs),
         lease_ids_(secret),
         metrics_(metrics),
         suggests_(metrics->Of("Suggest")),
@@ -34,6 +37,7 @@ class WorkerServiceImpl : public v1::WorkerService::CallbackService {
   void CountAsk(const absl::StatusOr<Engine::Reply>& reply, absl::Duration took) const;
 
   Engine* const engine_;
+  TrialLogs* const logs_;
   const LeaseIds lease_ids_;
   ServerMetrics* const metrics_;
   CallMetrics* const suggests_;
