@@ -105,7 +105,7 @@ class LogTest(harness.EndToEndTest):
         server.wait()
         (self.dir / "data" / "logs.db").write_bytes(b"nonsense" * 1000)
         server = self.start_server()
-        self.assertIn("logs.db.damaged", server.text())
+        self.assertIn("logs.db.aside", server.text())
         self.assertEqual(self.attempts("kept", 1), [])
         self.halving("delete", "kept", "--yes")
 
