@@ -19,7 +19,7 @@ class LogTest(harness.EndToEndTest):
     def create_study(self, name, **options):
         self.create(study(name, objective_options=options, limits={"max_evaluations": 4},
                           halving={"min_epochs": 1, "max_epochs": 2, "eta": 2},
-                          retry={"max_attempts": 2, "lease": "1s"}))
+                          retry={"max_attempts": 2, "lease": "3s"}))
 
     def attempts(self, name, trial):
         log = self.grpcurl("halving.v1.StudyService/GetTrialLog",
