@@ -123,10 +123,12 @@ void SayHealth(bool serving) {
 }
 
 // Of the studies that there are.
-std::unique_ptr<TrialLogs> OpenLogs(const ServerOptions& options, const Scheduler& scheduler) {
+std::unique_ptr<TrialLogs> OpenLogs(const ServerOptions& options, const Journal& journal,
+                                    const Scheduler& scheduler) {
   auto logs = std::make_unique<TrialLogs>(
       options.data_dir + "/logs.db",
-      TrialLogs::Options{.warn = [](const std::string& what) { spdlog::warn("{}", what); }});
+      TrialLogs::Options{.table = {.owner = Sha256("owner of logs " + journal.secret())},
+                         .warn = [](const std::string& what) { spdlog::warn("{}", what); }});
   absl::btree_set<StudyUid> studies;
   for (const auto& [uid, study] : scheduler.studies()) studies.insert(uid);
   logs->ForgetAllBut(studies);
@@ -152,7 +154,7 @@ int Serve(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<CheckpointKeeper>> keeper =
       CheckpointKeeper::Create(engine->get(), store->get(), options.forget_checkpoints);
   if (!keeper.ok()) return Fail(keeper.status(), kExitDataDir);
-  const std::unique_ptr<TrialLogs> logs = OpenLogs(options, (*engine)->scheduler());
+  const std::unique_ptr<TrialLogs> logs = OpenLogs(options, **journal, (*engine)->scheduler());
   // However this ends: what the engine still has to say, it says to a keeper that is there.
   const absl::Cleanup stop = [&keeper, &engine] {
     (*keeper)->Stop();
