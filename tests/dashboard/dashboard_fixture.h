@@ -12,8 +12,14 @@
 
 namespace halving {
 
+// What must be there before the server starts.
+struct DashboardParts {
+  std::unique_ptr<StudyFeeds> feeds;
+  std::unique_ptr<Dashboard> dashboard;
+};
+
 // Thread-safe but for the destructor.
-class DashboardFixture : public ServerFixture {
+class DashboardFixture : public DashboardParts, public ServerFixture {
  public:
   explicit DashboardFixture(const std::set<std::string>& hosts = {})
       : ServerFixture({.free_bytes = 0}, [this](Engine* engine) {
@@ -38,7 +44,7 @@ class DashboardFixture : public ServerFixture {
     HV_CHECK(started.ok()) << started.status();
     dashboard = *std::move(started);
   }
-  ~DashboardFixture() { dashboard->Stop(); }
+  ~DashboardFixture() { dashboard = nullptr; }
 
   // One client for each call: they are not thread-safe.
   std::unique_ptr<httplib::Client> Client() const {
@@ -68,9 +74,6 @@ class DashboardFixture : public ServerFixture {
     const std::string id = std::to_string(++asks_);
     ASSERT_THAT(Report(CompletedOf(Take("w", id).lease_id(), error)), IsOk());
   }
-
-  std::unique_ptr<StudyFeeds> feeds;
-  std::unique_ptr<Dashboard> dashboard;
 
  private:
   int asks_ = 0;

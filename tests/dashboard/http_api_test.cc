@@ -188,9 +188,8 @@ TEST_F(HttpApiTest, OverviewFiltersAndPages) {
   f.Finish(0.25);
   const auto names = [this](const std::string& query) {
     std::vector<std::string> found;
-    for (const auto& row : f.GetJson("/api/v1/overview?" + query)["studies"]) {
-      found.push_back(row["name"]);
-    }
+    const nlohmann::json overview = f.GetJson("/api/v1/overview?" + query);
+    for (const auto& row : overview["studies"]) found.push_back(row["name"]);
     return found;
   };
   using testing::ElementsAre;

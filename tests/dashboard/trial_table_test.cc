@@ -50,7 +50,8 @@ class TrialTableTest : public testing::Test {
   }
   std::vector<int64_t> Ids(const std::string& query) {
     std::vector<int64_t> ids;
-    for (const auto& trial : f.GetJson("/api/v1/studies/s/table?" + query)["trials"]) {
+    const nlohmann::json table = f.GetJson("/api/v1/studies/s/table?" + query);
+    for (const auto& trial : table["trials"]) {
       ids.push_back(std::stoll(trial["id"].get<std::string>()));
     }
     return ids;
