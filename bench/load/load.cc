@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "bench/load/echo.grpc.pb.h"
+#include "common/clock.h"
 #include "common/crypto.h"
 #include "common/random.h"
 #include "common/status.h"
@@ -206,10 +207,11 @@ absl::StatusOr<LoadResult> RunOneQueue(const LoadPlan& plan, const Callers& call
 }
 
 // One worker's part.
-absl::Status CallAlone(Caller& caller, int64_t calls, LoadResult* result) {
+absl::Status CallAlone(Caller& caller, int64_t calls, absl::Duration pause, LoadResult* result) {
   for (int64_t i = 0; i < calls; ++i) {
     caller.Call(/*queue=*/nullptr);
     HV_RETURN_IF_ERROR(caller.Finish(result));
+    if (pause > absl::ZeroDuration()) SleepFor(pause);
   }
   return absl::OkStatus();
 }
@@ -222,10 +224,11 @@ absl::StatusOr<LoadResult> RunBlocking(const LoadPlan& plan, const Callers& call
   for (size_t i = 0; i < callers.size(); ++i) {
     threads.emplace_back([&, i] {
       LoadResult ignored;
-      statuses[i] = CallAlone(*callers[i], kWarmUpCalls, &ignored);
+      statuses[i] = CallAlone(*callers[i], kWarmUpCalls, absl::ZeroDuration(), &ignored);
       warm.arrive_and_wait();
       if (!statuses[i].ok()) return;
-      statuses[i] = CallAlone(*callers[i], plan.total_calls / plan.workers, &results[i]);
+      statuses[i] =
+          CallAlone(*callers[i], plan.total_calls / plan.workers, plan.pause, &results[i]);
     });
   }
   warm.arrive_and_wait();

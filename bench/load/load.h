@@ -42,6 +42,7 @@ struct LoadPlan {
   int workers = 1;          // Each with a connection of its own.
   int64_t total_calls = 0;  // Of all of them, after those that warm up.
   MessageSizes sizes;       // Of bare calls.
+  absl::Duration pause;     // After each call of a blocking client.
 };
 
 struct LoadResult {
