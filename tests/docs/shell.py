@@ -19,7 +19,7 @@ class Shell:
         self._outputs.mkdir()
         self._count = 0
         self._bash = subprocess.Popen(
-            ["bash", "--norc", "--noprofile"], stdin=subprocess.PIPE, cwd=folder, env=environment,
+            ["bash", "--norc", "--noprofile", "-o", "pipefail"], stdin=subprocess.PIPE, cwd=folder, env=environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
 
     def run(self, command):
