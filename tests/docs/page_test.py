@@ -7,9 +7,9 @@ indented ones that begin with a program of ours. A command must end with 0. What
 shows must come: JSON in the same shape, else each shown line in its order, with any numbers, and
 "..." for any text. ```bash blocks are read by `bash -n` only. The folder has examples/, scripts/,
 proto/, docs/ and deploy/ as a clone has, with LeNet's examples on a few hundred images.
-127.0.0.1:7070 and :7080 are ports of the test's own.
+Ports from 7070 to 7099 and from 7900 to 7999 are replaced by free ones.
 
-Comments above a block, <!-- test: ... -->, one or more, say what is special:
+Comments above a block, <!-- test: ... -->, one or more, in this order, say what is special:
 
     skip WHY            not run; counted and printed
     needs=COMMAND       not run, and said so, unless COMMAND succeeds (as where grpcurl is missing)
@@ -105,8 +105,8 @@ class Page:
         self._path = pathlib.Path(path).resolve()
         self._folder = pathlib.Path(folder) / "run"
         self._folder.mkdir()
-        self._port = free_port()
-        self._http_port = free_port({self._port})
+        self._ports = {}  # By those that the page shows.
+        self._port = self._port_for("7070")
         small_examples(self._folder / "examples")
         for name in ("scripts", "proto", "docs", "deploy"):
             if (SOURCE / name).exists():
@@ -132,7 +132,7 @@ class Page:
                 "PYTHONPATH": os.environ.get("HALVING_PYTHON_MESSAGES", ""),
                 "HALVING_SERVER": f"127.0.0.1:{self._port}",
                 "HALVING_LISTEN": f"127.0.0.1:{self._port}",
-                "HALVING_HTTP": f"127.0.0.1:{self._http_port}"}
+                "HALVING_HTTP": f"127.0.0.1:{self._port_for('7080')}"}
 
     def _adapt(self, text, block=None):
         for change in block.all("replace") if block else []:
@@ -140,7 +140,12 @@ class Page:
             if old not in text and block.kind != "other":
                 raise PageError(f"replace={change}: {old!r} does not stand in the block")
             text = text.replace(old, new)
-        return text.replace(":7070", f":{self._port}").replace(":7080", f":{self._http_port}")
+        return re.sub(r":(70[789][0-9]|79[0-9][0-9])\b", lambda port: f":{self._port_for(port[1])}", text)
+
+    def _port_for(self, shown):
+        if shown not in self._ports:
+            self._ports[shown] = free_port(self._ports.values())
+        return self._ports[shown]
 
     def _command(self, command):
         """Runs one; waits for a server that it started."""
@@ -250,12 +255,13 @@ class Page:
             self._hidden(f"bash -n <<'END_OF_BLOCK'\n{block.text}\nEND_OF_BLOCK", "bash -n")
         if not (runs or plans) or not self._is_wanted(block):
             return
-        if block.one("setup"):
-            self._set_up(block.one("setup"))
-        for command in block.all("before"):
-            self._hidden(command, "before")
-        for command in block.all("until"):
-            self._until(command)
+        for name, value in block.directives:
+            if name == "setup":
+                self._set_up(value)
+            elif name == "before":
+                self._hidden(value, "before")
+            elif name == "until":
+                self._until(value)
         self._run_commands(block) if runs else self._plan(block)
         self.run_count += 1
 
