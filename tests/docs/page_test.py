@@ -212,12 +212,26 @@ class Page:
                 self._skip(block, f"{tool} is not there; {why}")
                 self.missing_count += 1
                 return False
-        for command in block.all("needs"):
-            status, _ = self._shell.run(self._adapt(command))
-            if status != 0:
-                self._skip(block, f"needs `{command}`, which does not succeed here")
-                self.missing_count += 1
+        return True
+
+    def _has(self, command, block):
+        status, _ = self._shell.run(self._adapt(command))
+        if status != 0:
+            self._skip(block, f"needs `{command}`, which does not succeed here")
+            self.missing_count += 1
+        return status == 0
+
+    def _prepare(self, block):
+        """Does what the directives say, in their order; whether the block is to be run."""
+        for name, value in block.directives:
+            if name == "needs" and not self._has(value, block):
                 return False
+            if name == "setup":
+                self._set_up(value)
+            elif name == "before":
+                self._hidden(value, "before")
+            elif name == "until":
+                self._until(value)
         return True
 
     def _run_commands(self, block):
@@ -254,15 +268,8 @@ class Page:
             plans = True
         if block.kind == "bash":
             self._hidden(f"bash -n <<'END_OF_BLOCK'\n{block.text}\nEND_OF_BLOCK", "bash -n")
-        if not (runs or plans) or not self._is_wanted(block):
+        if not (runs or plans) or not self._is_wanted(block) or not self._prepare(block):
             return
-        for name, value in block.directives:
-            if name == "setup":
-                self._set_up(value)
-            elif name == "before":
-                self._hidden(value, "before")
-            elif name == "until":
-                self._until(value)
         self._run_commands(block) if runs else self._plan(block)
         self.run_count += 1
 
