@@ -1,9 +1,14 @@
 """That the tests of the docs notice what they are for."""
 
+import contextlib
+import io
 import pathlib
+import sys
 import tempfile
 import unittest
+from unittest import mock
 
+import page_test
 import pages
 import shapes
 import shell
@@ -77,6 +82,59 @@ class PagesTest(unittest.TestCase):
                          ["a 'b\nc'", "d \\\n  e", "cat <<X\nx\nX"])
         self.assertEqual(shell.split_console("$ a\nx\ny\n$ b <<X\n> 1\n> X\nz"),
                          [("a", "x\ny"), ("b <<X\n1\nX", "z")])
+
+
+class PageTest(unittest.TestCase):
+
+    def run_page(self, text):
+        """(what the test of such a page ends with, what it prints)."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "page.md"
+            path.write_text(text, encoding="utf-8")
+            said = io.StringIO()
+            with mock.patch.object(sys, "argv", ["page_test.py", str(path)]), \
+                    contextlib.redirect_stdout(said):
+                return page_test.main(), said.getvalue()
+
+    def test_a_command_that_fails_fails_the_page_and_is_named(self):
+        status, said = self.run_page("```sh\ntrue\nfalse || false\ntrue\n```\n")
+        self.assertEqual(status, 1)
+        self.assertIn("'false || false' ended with 1", said)
+        self.assertEqual(self.run_page("    python3 -c 'exit(3)'\n")[0], 1)
+        self.assertEqual(self.run_page("```sh\nfalse | true\n```\n")[0], 1)
+
+    def test_a_command_that_should_fail_must(self):
+        self.assertEqual(self.run_page("<!-- test: exit=3 -->\n\n```sh\n(exit 3)\n```\n")[0], 0)
+        self.assertEqual(self.run_page("<!-- test: exit=3 -->\n\n```sh\ntrue\n```\n")[0], 1)
+
+    def test_what_is_shown_must_come(self):
+        self.assertEqual(self.run_page("```console\n$ echo a 17\na 3\n```\n")[0], 0)
+        self.assertEqual(self.run_page("```console\n$ echo b\na\n```\n")[0], 1)
+        self.assertEqual(self.run_page("<!-- test: expect=abc -->\n\n```sh\necho ab\n```\n")[0], 1)
+
+    def test_variables_folders_and_files_stay_from_block_to_block(self):
+        text = "```sh\nx=5\nmkdir d\ncd d\n```\n\n```console\n$ echo $x $(basename $PWD)\n5 d\n```\n"
+        self.assertEqual(self.run_page(text)[0], 0)
+
+    def test_what_is_missing_here_is_skipped_by_name(self):
+        status, said = self.run_page("<!-- test: needs=false -->\n\n```sh\nfalse\n```\n")
+        self.assertEqual(status, 77)
+        self.assertIn("needs `false`", said)
+        status, said = self.run_page("<!-- test: skip it costs a lot -->\n\n```sh\nfalse\n```\n")
+        self.assertEqual(status, 0)
+        self.assertIn("1 skipped", said)
+
+    def test_a_replacement_that_replaces_nothing_is_an_error(self):
+        self.assertEqual(self.run_page("<!-- test: replace=a -> b -->\n\n```sh\ntrue\n```\n")[0], 1)
+
+    def test_a_study_may_be_given_in_part(self):
+        parameter = '{"name": "x", "float": {"min": 0, "max": 1}}'
+        for text in (parameter, parameter + ",\n" + parameter):
+            self.assertEqual(page_test.study_of(text)["study"]["parameters"][0]["name"], "x")
+        self.assertEqual(page_test.study_of('"seed": 4')["study"]["seed"], 4)
+        self.assertEqual(page_test.study_of('{"study": {"name": "whole"}}')["study"], {"name": "whole"})
+        with self.assertRaises(ValueError):
+            page_test.study_of('"seed": ')
 
 
 if __name__ == "__main__":
