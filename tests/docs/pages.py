@@ -8,10 +8,10 @@ import dataclasses
 import pathlib
 import re
 
-# An indented block that begins with one of these is commands.
+# An indented block that begins with one of these, comments left aside, is commands.
 PROGRAMS = ("halving", "halving-server", "halving-worker", "halving-trainer", "halving_simulate",
             "grpcurl", "scripts/", "cmake", "ctest", "build/", "bench/", "python3", "jq", "curl",
-            "promtool", "export ", "echo ")
+            "promtool", "export ", "echo ", "source ")
 DIRECTIVE = re.compile(r"<!--\s*test:\s*(.*?)\s*-->", re.DOTALL)
 FENCE = re.compile(r"(`{3,})\s*([A-Za-z]*)\s*$")
 
@@ -40,7 +40,8 @@ def _directive(text):
 
 
 def _indented_kind(text):
-    first = text.split("\n", 1)[0].strip()
+    lines = [line.strip() for line in text.split("\n")]
+    first = next((line for line in lines if line and not line.startswith("#")), "")
     for program in PROGRAMS:
         if first.startswith(program if program[-1] in "/ " else program + " ") or first == program:
             return "sh"
