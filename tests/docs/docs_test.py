@@ -1,4 +1,4 @@
-"""What holds for the docs as a whole: their links lead somewhere, the index has every page, grpcurl.md every call."""
+"""What holds for the docs as a whole: links, the index, and that grpcurl.md has every call."""
 
 import pathlib
 import re
@@ -12,8 +12,8 @@ DOCS = SOURCE / "docs"
 
 
 def tracked(*patterns):
-    done = subprocess.run(["git", "-C", str(SOURCE), "ls-files", "-co", "--exclude-standard", *patterns],
-                          capture_output=True, text=True)
+    list_files = ["git", "-C", str(SOURCE), "ls-files", "-co", "--exclude-standard", *patterns]
+    done = subprocess.run(list_files, capture_output=True, text=True)
     names = done.stdout.split() if done.returncode == 0 else []
     return [SOURCE / name for name in names] or sorted(SOURCE.glob("**/*.md"))
 

@@ -13,7 +13,7 @@ Comments above a block, <!-- test: ... -->, one or more, in this order, say what
 
     skip WHY            not run; counted and printed
     needs=COMMAND       not run, and said so, unless COMMAND succeeds (as where grpcurl is missing)
-    setup=server,worker started first, if it does not run yet; the worker has tests/e2e/fake_trainer.py
+    setup=server,worker started first, if it does not run yet; the worker has a fake trainer
     before=COMMAND      run first, and must succeed
     until=COMMAND       tried until it succeeds, before the block
     replace=A -> B      in the block's text: a path or an address that is not here
@@ -128,9 +128,9 @@ class Page:
         self._path_of_tools = ":".join(path)
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith("HALVING_")}
-        return {**environment, "PATH": self._path_of_tools, "HOME": str(folder), "TMPDIR": str(folder),
-                "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1",
-                "PYTHONPATH": os.environ.get("HALVING_PYTHON_MESSAGES", ""),
+        return {**environment, "PATH": self._path_of_tools,
+                "HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8", "TZ": "UTC",
+                "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "",
                 "HALVING_SERVER": f"127.0.0.1:{self._port}",
                 "HALVING_LISTEN": f"127.0.0.1:{self._port}",
                 "HALVING_HTTP": f"127.0.0.1:{self._port_for('7080')}"}
@@ -141,7 +141,8 @@ class Page:
             if old not in text and block.kind != "other":
                 raise PageError(f"replace={change}: {old!r} does not stand in the block")
             text = text.replace(old, new)
-        return re.sub(r":(70[789][0-9]|79[0-9][0-9])\b", lambda port: f":{self._port_for(port[1])}", text)
+        return re.sub(r":(70[789][0-9]|79[0-9][0-9])\b",
+                      lambda port: f":{self._port_for(port[1])}", text)
 
     def _port_for(self, shown):
         if shown not in self._ports:
@@ -152,7 +153,8 @@ class Page:
         """Runs one; waits for a server that it started."""
         status, output = self._shell.run(command)
         self._shell.remember(output)
-        if re.search(r"^halving-server\b(?!.* (verify|restore)\b).*&\s*$", command, re.MULTILINE):
+        starts_server = r"^halving-server\b(?!.* (verify|restore)\b).*&\s*$"
+        if re.search(starts_server, command, re.MULTILINE):
             self._started.add("server")
             self._await_server(command)
             self._shell.run("export HALVING_HTTP=off")  # One that comes later does without.
@@ -209,7 +211,8 @@ class Page:
             return False
         text = "\n".join([block.text, *(value for _, value in block.directives)])
         for tool, why in TOOLS.items():
-            if re.search(rf"\b{tool} ", text) and shutil.which(tool, path=self._path_of_tools) is None:
+            there = shutil.which(tool, path=self._path_of_tools) is not None
+            if not there and re.search(rf"\b{tool} ", text):
                 self._skip(block, f"{tool} is not there; {why}")
                 self.missing_count += 1
                 return False

@@ -22,15 +22,16 @@ def _kind(value):
         if re.fullmatch(r"[0-9]+", value):
             return "a whole number, quoted"
         # An enum's value is part of the shape.
-        return value if re.fullmatch(r"[A-Z]+(_[A-Z]+)+|[A-Z]{4,}", value) else "a text"
+        is_enum = re.fullmatch(r"[A-Z]+(_[A-Z]+)+|[A-Z]{4,}", value)
+        return value if is_enum else "a text"
     return type(value).__name__
 
 
 def differences(shown, seen, where="the answer"):
     """What keeps `seen` from having the shape of `shown`; none: an empty list.
 
-    Objects have the same fields. Of lists each element looks like one that is shown. "..." as a last
-    element of a list, or as a field, says that more may come.
+    Objects have the same fields. Of lists each element looks like one that is shown. "..." as a
+    last element of a list, or as a field, says that more may come.
     """
     if isinstance(shown, dict) and isinstance(seen, dict):
         open_ended = "..." in shown
@@ -43,7 +44,8 @@ def differences(shown, seen, where="the answer"):
             elif key in shown:
                 found += differences(shown[key], seen[key], f"{where}.{key}")
             elif not open_ended:
-                found.append(f"{where}.{key} is there, but not shown: {json.dumps(seen[key])[:100]}")
+                text = json.dumps(seen[key])[:100]
+                found.append(f"{where}.{key} is there, but not shown: {text}")
         return found
     if isinstance(shown, list) and isinstance(seen, list):
         like = [element for element in shown if element != "..."]
@@ -112,4 +114,5 @@ def compare(shown, seen):
         if seen_values is None:
             return [f"JSON is shown, but this came: {seen[:500]}"]
         return differences(shown_values, seen_values)
-    return [f"this line is shown, but did not come: {line!r}" for line in missing_lines(shown, seen)]
+    return [f"this line is shown, but did not come: {line!r}"
+            for line in missing_lines(shown, seen)]

@@ -11,7 +11,7 @@ LONGEST_S = 100
 
 
 class Shell:
-    """A bash in a session of its own. Its variables, folder and background jobs stay between commands."""
+    """A bash in a session of its own, whose variables, folder and background jobs stay."""
 
     def __init__(self, folder, environment):
         self._folder = pathlib.Path(folder)
@@ -19,8 +19,9 @@ class Shell:
         self._outputs.mkdir()
         self._count = 0
         self._bash = subprocess.Popen(
-            ["bash", "--norc", "--noprofile", "-o", "pipefail"], stdin=subprocess.PIPE, cwd=folder, env=environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+            ["bash", "--norc", "--noprofile", "-o", "pipefail"], cwd=folder, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            text=True, start_new_session=True)
 
     def run(self, command):
         """(exit status, output) of one command. What it leaves in the background goes on."""
@@ -54,7 +55,7 @@ class Shell:
         return "\n".join(texts)
 
     def close(self):
-        """Ends all that was started here, gently first; a worker without its server would wait for it."""
+        """Ends all that was started here, soon by force: a worker would wait for its server."""
         for number, patience_s in ((signal.SIGTERM, 1), (signal.SIGKILL, 10)):
             try:
                 os.killpg(self._bash.pid, number)
@@ -86,7 +87,7 @@ def _is_whole(command):
     done = subprocess.run(["bash", "-n"], input=command + "\n", capture_output=True, text=True)
     if done.returncode == 0 and not done.stderr:
         return True
-    if "unexpected EOF" in done.stderr or "here-document" in done.stderr or "end of file" in done.stderr:
+    if any(words in done.stderr for words in ("unexpected EOF", "here-document", "end of file")):
         return False
     raise AssertionError(f"bash cannot read {command!r}: {done.stderr}")
 

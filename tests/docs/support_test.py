@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import pathlib
 import sys
 import tempfile
@@ -60,8 +61,9 @@ class PagesTest(unittest.TestCase):
             return pages.blocks(path)
 
     def test_fenced_and_indented_blocks_are_found_with_their_directives(self):
-        found = self.blocks("# A\n\n<!-- test: exit=1 -->\n<!-- test: expect=a b -->\n\n```sh\nfalse\n```\n\n"
-                            "    halving list\n    halving workers\n\n    {\"a\": 1}\n\n    other\n")
+        found = self.blocks(
+            "# A\n\n<!-- test: exit=1 -->\n<!-- test: expect=a b -->\n\n```sh\nfalse\n```\n\n"
+            "    halving list\n    halving workers\n\n    {\"a\": 1}\n\n    other\n")
         self.assertEqual([(b.kind, b.line) for b in found], [("sh", 7), ("sh", 10)])
         self.assertEqual((found[0].one("exit"), found[0].one("expect")), ("1", "a b"))
         self.assertEqual(found[0].text, "false")
@@ -73,7 +75,8 @@ class PagesTest(unittest.TestCase):
     def test_headings_are_anchors(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "page.md"
-            path.write_text("# The `disk` is full\n\n## GPUs, and so on\n\n## A\n\n## A\n\n    # no heading\n")
+            path.write_text("# The `disk` is full\n\n## GPUs, and so on\n\n## A\n\n## A\n\n"
+                            "    # no heading\n")
             self.assertEqual(list(pages.anchors(path)),
                              ["the-disk-is-full", "gpus-and-so-on", "a", "a-1"])
 
@@ -113,7 +116,8 @@ class PageTest(unittest.TestCase):
         self.assertEqual(self.run_page("<!-- test: expect=abc -->\n\n```sh\necho ab\n```\n")[0], 1)
 
     def test_variables_folders_and_files_stay_from_block_to_block(self):
-        text = "```sh\nx=5\nmkdir d\ncd d\n```\n\n```console\n$ echo $x $(basename $PWD)\n5 d\n```\n"
+        text = ("```sh\nx=5\nmkdir d\ncd d\n```\n\n"
+                "```console\n$ echo $x $(basename $PWD)\n5 d\n```\n")
         self.assertEqual(self.run_page(text)[0], 0)
 
     def test_what_is_missing_here_is_skipped_by_name(self):
@@ -132,7 +136,8 @@ class PageTest(unittest.TestCase):
         for text in (parameter, parameter + ",\n" + parameter):
             self.assertEqual(page_test.study_of(text)["study"]["parameters"][0]["name"], "x")
         self.assertEqual(page_test.study_of('"seed": 4')["study"]["seed"], 4)
-        self.assertEqual(page_test.study_of('{"study": {"name": "whole"}}')["study"], {"name": "whole"})
+        whole = {"study": {"name": "whole"}}
+        self.assertEqual(page_test.study_of(json.dumps(whole)), whole)
         with self.assertRaises(ValueError):
             page_test.study_of('"seed": ')
 

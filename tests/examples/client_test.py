@@ -29,7 +29,8 @@ class ClientTest(harness.EndToEndTest):
         stubs = self.dir / "stubs"
         stubs.mkdir()
         subprocess.run(
-            ["protoc", "-I", SOURCE / "proto", f"--python_out={stubs}", f"--grpc_python_out={stubs}",
+            ["protoc", "-I", SOURCE / "proto",
+             f"--python_out={stubs}", f"--grpc_python_out={stubs}",
              f"--plugin=protoc-gen-grpc_python={shutil.which('grpc_python_plugin')}",
              SOURCE / "proto" / "halving" / "v1" / "study.proto"], check=True)
         self.start_server()
@@ -64,8 +65,8 @@ class ClientTest(harness.EndToEndTest):
             import pandas  # noqa: F401
         except ImportError as error:
             self.skipTest(f"{error}; install python3-pandas")
-        commands = subprocess.run([BIN / "halving", "--help"], capture_output=True, text=True).stdout
-        if "  export " not in commands:
+        told = subprocess.run([BIN / "halving", "--help"], capture_output=True, text=True)
+        if "  export " not in told.stdout:
             self.skipTest("this halving has no export")
         self.run_study("framed")
         said = json.loads(self.python("-c", (
