@@ -130,9 +130,11 @@ export class FigureCard {
       for (const point of this.points(trial)) into.push(point);
       this.counts.set(key, this.counts.get(key) + 1);
     }
+    // Where thousands of lines lie over each other, each is fainter: the picture shows how dense they are, not a solid block.
+    const alpha = (group) => group.alpha * Math.min(1, Math.sqrt(150 / Math.max(1, this.counts.get(group.key))));
     return GROUPS.map((group, order) => ({
       label: group.label, data: data.get(group.key), order,
-      borderColor: token(group.color, group.alpha), backgroundColor: token(group.color, group.alpha),
+      borderColor: token(group.color, alpha(group)), backgroundColor: token(group.color, alpha(group)),
       borderWidth: group.width, pointRadius: this.byEpoch ? 1 : group.radius, pointHitRadius: 7,
       pointHoverRadius: 5, pointBorderWidth: 0, spanGaps: false,
     }));

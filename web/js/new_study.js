@@ -21,10 +21,8 @@ const EXAMPLE = {
 
 // JSON that fits a screen: what fits a line stands on one.
 function pretty(value, indent = '') {
-  const flat = JSON.stringify(value, null, 1).replace(/\n\s*/g, ' ').replace(/^\{ /, '{').replace(/ \}$/, '}');
-  if (typeof value !== 'object' || (indent !== '' && flat.length + indent.length < 76)) {
-    return flat.replace(/\{ /g, '{').replace(/ \}/g, '}').replace(/\[ /g, '[').replace(/ \]/g, ']');
-  }
+  const flat = JSON.stringify(value, null, 1).replace(/\n\s*/g, ' ').replace(/([[{]) /g, '$1').replace(/ ([\]}])/g, '$1');
+  if (typeof value !== 'object' || (indent !== '' && flat.length + indent.length < 76)) return flat;
   const inner = `${indent}  `;
   if (Array.isArray(value)) {
     return `[\n${value.map((v) => inner + pretty(v, inner)).join(',\n')}\n${indent}]`;
@@ -61,7 +59,8 @@ class NewStudyPage {
       this.try(() => this.createStudy());
     }}},
     h('label', {for: 'spec'}, 'Study as JSON'), this.text,
-    h('p', {class: 'hint', id: 'spec-hint'}, 'The same that `halving create FILE` takes: the study alone or {"study": {...}}.'),
+    h('p', {class: 'hint', id: 'spec-hint'}, 'The same that ',
+      h('code', null, 'halving create FILE'), ' takes: the study alone, or {"study": {...}}.'),
     this.message, h('div', {class: 'row'}, planButton, this.create));
     main.replaceChildren(h('div', {class: 'page-head'},
       h('nav', {class: 'crumbs', 'aria-label': 'Path'}, h('a', {href: '#/'}, 'Studies')),

@@ -24,15 +24,21 @@ class Facts {
   constructor(labels) {
     this.values = new Map();
     this.element = h('dl', {class: 'facts'}, labels.map((label) => {
-      const value = h('dd', {class: 'fact-value'});
+      const value = h('dd', {class: 'fact-value'}, '–');
       const more = h('dd', {class: 'fact-more'});
       this.values.set(label, {value, more});
       return h('div', {class: 'fact'}, h('dt', null, label), value, more);
     }));
   }
   set(label, value, more = '') {
-    setText(this.values.get(label).value, value);
-    setText(this.values.get(label).more, more);
+    this.value(label, value);
+    this.more(label, more);
+  }
+  value(label, text) {
+    setText(this.values.get(label).value, text);
+  }
+  more(label, text) {
+    setText(this.values.get(label).more, text);
   }
 }
 
@@ -161,8 +167,8 @@ class Header {
     const last = status.best && lastResult(status.best);
     this.facts.set('Best error', error(last?.error), last ? `at ${plural(last.epochs, 'epoch')}` : 'no result yet');
     const failed = Number(status.failedTrials);
-    this.facts.set('Trials', `${count(status.runningTotal)} running`,
-      `${count(status.queued)} queued${failed ? `, ${count(failed)} failed` : ''}`);
+    this.facts.more('Trials', [[status.runningTotal, 'running'], [status.queued, 'queued'], [failed, 'failed']]
+      .filter(([n]) => Number(n) > 0).map(([n, what]) => `${count(n)} ${what}`).join(', '));
     const limits = status.study.spec.limits ?? {};
     const of = (limit) => (Number(limit) > 0 ? `of ${count(limit)}` : '');
     this.facts.set('Evaluations', count(status.evaluations), of(limits.maxEvaluations));
@@ -217,7 +223,7 @@ class StudyPage {
     this.running = new RunningCard(open.href);
     this.parameters = new ParametersCard(open, options);
     this.table = new TrialsCard({name, study: status.study, href: open.href, route: this.route, signal: this.signal,
-      every: this.every});
+      every: this.every, total: (n) => this.head.facts.value('Trials', count(n))});
     const spec = h('details', {class: 'card span-3 spec'}, h('summary', null, 'Specification'),
       h('div', {class: 'row'}, copyButton('Copy as JSON', () => JSON.stringify({study: status.study.spec}, null, 2))),
       h('pre', {tabindex: '0', 'aria-label': 'Specification as JSON'}, JSON.stringify({study: status.study.spec}, null, 2)));
@@ -237,6 +243,9 @@ class StudyPage {
     this.best.update(status.best);
     this.rungs.update(status);
     this.running.update(status);
+    const idle = status.study.endTime !== undefined && status.running.length === 0;
+    this.running.element.hidden = idle;
+    this.progress.element.classList.toggle('span-3', idle);
     this.tell(before, status);
     this.refresh();
   }

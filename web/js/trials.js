@@ -29,8 +29,8 @@ function columns(study, href) {
 
 export class TrialsCard {
   // `route` keeps what was chosen in the address, so that Back comes to the same page of the table.
-  constructor({name, study, href, route, signal, every}) {
-    Object.assign(this, {name, href, route, signal});
+  constructor({name, study, href, route, signal, every, total}) {
+    Object.assign(this, {name, href, route, signal, tellTotal: total});
     const q = route.query;
     this.sort = q.get('sort') ?? 'error';
     this.descending = q.get('order') === 'desc';
@@ -132,6 +132,7 @@ export class TrialsCard {
       return;
     }
     this.message.hidden = true;
+    this.tellTotal(page.total);
     this.table.update(page.trials, Number(page.total) > 0 ? 'No trial is like that.' : 'No trial has been sampled yet.');
     this.pager.update(this.offset, this.limit, page.trials.length, matched, count);
     setText(this.total, matched === Number(page.total) ? plural(page.total, 'trial')

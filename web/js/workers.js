@@ -38,7 +38,7 @@ function paintTrial(td, worker) {
     }
     return;
   }
-  if (td.children.length !== 2) td.replaceChildren(h('a'), ' ', h('a'));
+  if (td.children.length !== 2) td.replaceChildren(h('a'), ' · ', h('a'));
   const [study, trial] = td.children;
   study.href = studyHref(worker.study);
   setText(study, worker.study);
