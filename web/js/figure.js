@@ -209,7 +209,7 @@ export class FigureCard {
     }
     if (this.diverged > 0) notes.push(`${plural(this.diverged, 'result')} diverged.`);
     if (this.options.log && !this.canLog) notes.push('No log scale: not all errors are above 0.');
-    if (this.byEpoch) notes.push('Curves are kept of the best 100 trials; the others are drawn through their rungs.');
+    if (this.byEpoch) notes.push('Only the best trials have a curve; the others are drawn through their rungs.');
     setText(this.note, notes.join(' '));
     const last = this.best?.results.at(-1);
     setAttribute(this.canvas, 'aria-label', `Line chart: error over epochs of ${plural(trials, 'trial')}, `

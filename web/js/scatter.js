@@ -61,7 +61,7 @@ function interaction(open, title, lines) {
 class ParameterChart {
   constructor(parameter, open, options) {
     Object.assign(this, {parameter, open, options});
-    this.canvas = h('canvas', {role: 'img'});
+    this.canvas = h('canvas', {role: 'img', 'aria-label': `Error against ${parameter.name}`});
     this.note = h('p', {class: 'hint'});
     const id = `parameter-${parameter.name.replace(/[^\w-]/g, '_')}`;
     this.element = h('figure', {class: 'small-chart'},
@@ -185,7 +185,7 @@ export class ProgressCard {
   constructor(open, options) {
     Object.assign(this, {open, options});
     this.byTime = true;
-    this.canvas = h('canvas', {role: 'img', id: 'progress-canvas'});
+    this.canvas = h('canvas', {role: 'img', id: 'progress-canvas', 'aria-label': 'Best so far'});
     const choose = (byTime) => () => { this.byTime = byTime; this.seen.refresh(); };
     const radio = (label, byTime) => h('label', {class: 'toggle'}, h('input',
       {type: 'radio', name: 'progress-x', checked: byTime === this.byTime, on: {change: choose(byTime)}}), label);
