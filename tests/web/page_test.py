@@ -8,10 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import unittest
 
 import harness
 from harness import study, wait_for
 
+WEB = harness.SOURCE / "web"
 HERE = harness.SOURCE / "tests" / "web"
 TOOLS = harness.SOURCE / "build" / "tools" / "web"
 SCRIPT = "<script>alert(1)</script>"
@@ -27,6 +29,24 @@ def missing():
     done = subprocess.run([harness.SOURCE / "scripts" / "install-web-test-tools"], capture_output=True,
                           text=True, check=False)
     return None if done.returncode == 0 else done.stderr.strip()
+
+
+class SourcesTest(unittest.TestCase):
+    """What holds of the page's files without a browser."""
+
+    def test_text_never_becomes_markup_or_code(self):
+        forbidden = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment"
+                               r"|DOMParser|\beval\(|new Function|setAttribute\('(style|on)|javascript:")
+        found = [f"{path.name}: {line.strip()}" for path in sorted((WEB / "js").glob("*.js"))
+                 for line in path.read_text().splitlines() if forbidden.search(line)]
+        self.assertEqual(found, [])
+
+    def test_the_page_has_no_inline_script_or_style_and_fetches_its_modules_at_once(self):
+        page = (WEB / "index.html").read_text()
+        self.assertNotRegex(page, r"<style|style=|\son\w+=|<script>")
+        preloaded = set(re.findall(r'modulepreload" href="/js/([^"]+)"', page))
+        self.assertEqual(preloaded | {"main.js", "theme.js"},
+                         {path.name for path in (WEB / "js").glob("*.js")})
 
 
 class PageTest(harness.EndToEndTest):

@@ -58,7 +58,7 @@ export class FigureCard {
     this.figure = null;
     this.canvas = h('canvas', {role: 'img', 'aria-label': 'Error over epochs', id: 'figure-canvas'});
     this.byEpochBox = this.toggle('Epoch by epoch', () => { this.byEpoch = !this.byEpoch; this.redraw(); });
-    this.logBox = this.toggle('Log error', () => { options.log = !options.log; changed(); }, options.log);
+    this.logBox = this.toggle('Log error', () => { options.log = !options.log; changed(); });
     this.legend = h('ul', {class: 'legend', 'aria-label': 'Lines'});
     this.note = h('p', {class: 'hint'});
     this.rows = h('tbody');
@@ -75,8 +75,8 @@ export class FigureCard {
     this.box, this.legend, this.note, this.details);
   }
 
-  toggle(label, change, on = false) {
-    const box = h('input', {type: 'checkbox', checked: on, on: {change}});
+  toggle(label, change) {
+    const box = h('input', {type: 'checkbox', on: {change}});
     return h('label', {class: 'toggle'}, box, label);
   }
 

@@ -30,7 +30,8 @@ function byRung(points, rungs, radius) {
 function rungLegend(rungs) {
   return h('ul', {class: 'legend', 'aria-label': 'Colours'}, rungs.map((epochs, k) => {
     const swatch = h('span', {class: 'swatch round', 'aria-hidden': 'true'});
-    swatch.style.setProperty('background', rungColor(k, rungs.length));
+    const high = rungs.length > 1 ? (100 * k) / (rungs.length - 1) : 100;
+    swatch.style.setProperty('background', `color-mix(in srgb, var(--rung-high) ${high}%, var(--rung-low))`);
     return h('li', null, swatch, plural(epochs, 'epoch'));
   }));
 }
@@ -169,10 +170,6 @@ export class ParametersCard {
       this.legend.replaceChildren(rungLegend(figure.rungs));
     }
     for (const chart of this.charts.values()) chart.update(figure);
-  }
-
-  recolor() {
-    this.rungs = null;
   }
 
   end() {

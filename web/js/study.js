@@ -61,13 +61,13 @@ class BestCard {
     this.empty.hidden = Boolean(best);
     if (!best) return;
     const last = lastResult(best);
-    this.config = best.config;
+    this.config = best.config ?? {};
     const text = JSON.stringify([best.id, best.config, last]);
     if (text === this.text) return;
     this.text = text;
     this.where.replaceChildren(h('strong', {class: 'best-error'}, error(last?.error)),
       ` at ${plural(last?.epochs ?? 0, 'epoch')}, `, h('a', {href: this.href(best.id)}, `trial ${best.id}`));
-    reconcile(this.list, Object.entries(best.config), ([key]) => key, () => h('div', null, h('dt'), h('dd')),
+    reconcile(this.list, Object.entries(this.config), ([key]) => key, () => h('div', null, h('dt'), h('dd')),
       (row, [key, value]) => {
         setText(row.children[0], key);
         setText(row.children[1], configValue(value));
@@ -78,15 +78,14 @@ class BestCard {
 }
 
 class RunningCard {
-  constructor(href) {
+  constructor(name, href) {
     this.all = false;
     this.table = new DataTable({caption: 'Running trials', keyOf: (r) => r.trialId, empty: 'No trial is running.', columns: [
       {key: 'trial', label: 'Trial', head: true, paint: (td, r) => {
         cells.link(td, href(r.trialId), r.trialId);
-        const mark = [r.straggling ? 'straggling' : '', r.attempt > 1 ? `attempt ${r.attempt}` : ''].filter(Boolean).join(', ');
         const line = childAt(td, 1, 'div', 'row-note');
-        setText(line, mark);
-        line.hidden = mark === '';
+        setText(line, 'straggling');
+        line.hidden = !r.straggling;
       }},
       {key: 'worker', label: 'Worker', className: 'ellipsis', paint: (td, r) => cells.text(td, r.workerId, r.workerId)},
       {key: 'epoch', label: 'Epoch', className: 'meter-cell',
@@ -102,7 +101,8 @@ class RunningCard {
       this.update(this.status);
     }}});
     this.side = h('span', {class: 'muted'});
-    this.element = card('Running trials', {id: 'running', side: this.side}, this.table.element, this.more);
+    const workers = h('p', {class: 'table-foot'}, h('a', {href: `#/workers?q=${encodeURIComponent(name)}`}, 'Their workers'));
+    this.element = card('Running trials', {id: 'running', side: this.side}, this.table.element, this.more, workers);
   }
 
   update(status) {
@@ -184,7 +184,7 @@ class Header {
 class StudyPage {
   constructor(name, {main, signal, route}) {
     Object.assign(this, {name, main, signal, route});
-    this.options = {log: route.query.get('log') === '1'};
+    this.options = {log: false};
     this.tagged = new Tagged(`${studyPath(name)}/figure`);
     this.every = () => (this.trials > LARGE ? LARGE_REFRESH_MS : REFRESH_MS);
     this.refreshFigure = pacer(() => this.loadFigure(), this.every, signal);
@@ -220,7 +220,7 @@ class StudyPage {
     this.best = new BestCard(name, open.href);
     this.rungs = new RungsCard(status.study);
     this.progress = new ProgressCard(open, options);
-    this.running = new RunningCard(open.href);
+    this.running = new RunningCard(name, open.href);
     this.parameters = new ParametersCard(open, options);
     this.table = new TrialsCard({name, study: status.study, href: open.href, route: this.route, signal: this.signal,
       every: this.every, total: (n) => this.head.facts.value('Trials', count(n))});
@@ -247,6 +247,7 @@ class StudyPage {
     this.running.element.hidden = idle;
     this.progress.element.classList.toggle('span-3', idle);
     this.tell(before, status);
+    document.title = `${idle ? '' : `${percent(status.progress)} `}${this.name} – Halving`;
     this.refresh();
   }
 

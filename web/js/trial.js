@@ -15,7 +15,10 @@ class CurveCard {
     this.canvas = h('canvas', {role: 'img', 'aria-label': 'Error over epochs', id: 'curve-canvas'});
     this.empty = h('p', {class: 'chart-empty'}, 'No error has been reported yet.');
     this.note = h('p', {class: 'hint'});
-    this.element = card('Error over epochs', {id: 'curve', className: 'span-2'},
+    const legend = h('ul', {class: 'legend', 'aria-label': 'Lines'}, [['best', 'results, at the rungs'],
+      ['completed', 'epoch by epoch']].map(([key, label]) => h('li', {class: `legend-${key}`},
+      h('span', {class: 'swatch', 'aria-hidden': 'true'}), label)));
+    this.element = card('Error over epochs', {id: 'curve', className: 'span-2', side: legend},
       h('div', {class: 'chart chart-middle'}, this.canvas, this.empty), this.note);
   }
 
@@ -69,8 +72,7 @@ class CurveCard {
 }
 
 class LogCard {
-  constructor(name, id) {
-    this.command = `halving trial ${name} ${id}`;
+  constructor() {
     this.body = h('div', {class: 'log'});
     this.empty = h('p', {class: 'empty-line'}, 'The trainer has printed nothing so far.');
     this.message = h('p', {class: 'hint', hidden: true});
@@ -145,9 +147,13 @@ class TrialPage {
     this.path = `${studyPath(name)}/trials/${encodeURIComponent(id)}`;
     const trigger = pacer(() => this.load(), () => REFRESH_MS, signal);
     signal.addEventListener('abort', () => this.curve?.end());
+    const look = (status) => {
+      this.status = status;
+      trigger();
+    };
     // The study's stream says when to look again.
-    new Live({path: `${studyPath(name)}/events`, signal, poll: async () => trigger(),
-      on: {status: (status) => { this.status = status; trigger(); }, end: trigger,
+    new Live({path: `${studyPath(name)}/events`, signal, poll: async () => look(await get(`${studyPath(name)}/status`, {signal})),
+      on: {status: look, end: trigger,
         gone: () => this.missing(`There is no study “${name}”.`)}});
   }
 
@@ -184,7 +190,7 @@ class TrialPage {
     this.curve = new CurveCard();
     this.results = resultsTable();
     this.checkpoints = checkpointsCard(this.name, this.id);
-    this.log = new LogCard(this.name, this.id);
+    this.log = new LogCard();
     const config = card('Config', {id: 'config'},
       h('dl', {class: 'config'}, Object.entries(trial.config).map(([key, value]) =>
         h('div', null, h('dt', null, key), h('dd', {title: String(value)}, configValue(value))))),

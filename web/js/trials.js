@@ -11,7 +11,7 @@ function columns(study, href) {
     key: `config.${parameter.name}`, label: parameter.name, sort: true, num: !parameter.choice,
     paint: (td, trial) => {
       const value = trial.config?.[parameter.name];
-      cells.text(td, configValue(value), typeof value === 'number' ? String(value) : null);
+      cells.text(td, configValue(value), value === undefined || value === null ? null : String(value));
     }}));
   return [
     {key: 'id', label: 'Trial', sort: true, head: true, paint: (td, t) => cells.link(td, href(t.id), t.id)},
