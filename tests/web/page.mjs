@@ -62,7 +62,7 @@ async function onlyText(page, where) {
   same(made, 0, `elements made of what came from outside, ${where}`);
 }
 
-async function create(browser, {spec, rungs, name, worker}) {
+async function create(browser, {spec, rungs, name, worker, skill}) {
   browser.expected.push(/400 \(/);  // The refused plan, as chromium logs it.
   const page = await browser.page();
   await emptyList(page);
@@ -82,11 +82,12 @@ async function create(browser, {spec, rungs, name, worker}) {
   await page.keyboard.press('Enter');
   await page.waitForSelector('#trials .form-error:not([hidden])');
   await go(page, `#/studies/${name}/trials/1`, '#results tbody tr');
-  check((await text(page, '#results')).includes(worker), 'the worker is not shown as text');
+  check((await text(page, '#results')).includes(worker), `the worker is not shown as text:\n${await text(page, '#results')}`);
   await until('the log is shown as text', async () => (await text(page, '#log')).includes(SCRIPT));
   await onlyText(page, 'trial');
   await go(page, '#/workers', '#workers tbody tr');
-  check((await text(page, '#workers')).includes(worker), 'the worker is not in the list');
+  const workers = await text(page, '#workers');
+  check(workers.includes(worker) && workers.includes(skill), `the worker is not shown as text:\n${workers}`);
   await onlyText(page, 'workers');
 }
 
