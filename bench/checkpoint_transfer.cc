@@ -255,8 +255,8 @@ absl::Status Measure(const Options& options) {
   HV_ASSIGN_OR_RETURN(
       const auto server,
       ServerProcess::Start(
-          {options.server_binary, "--listen", "127.0.0.1:0", "--data-dir", folder.File("data"),
-           "--max-checkpoint-size", "1TiB", "--max-checkpoint-total", "1TiB"},
+          {options.server_binary, "--listen", "127.0.0.1:0", "--http", "off", "--data-dir",
+           folder.File("data"), "--max-checkpoint-size", "1TiB", "--max-checkpoint-total", "1TiB"},
           folder.File("server.log")));
   const auto stub = v1::CheckpointService::NewStub(MakeChannel(bare->address()));
   HV_ASSIGN_OR_RETURN(const auto holder,

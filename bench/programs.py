@@ -28,7 +28,7 @@ class Server(Child):
         log = folder / "server.log"
         with open(log, "ab") as out:
             super().__init__(subprocess.Popen(
-                [str(bin_folder / "halving-server"), "--listen", "127.0.0.1:0", "--data-dir",
+                [str(bin_folder / "halving-server"), "--listen", "127.0.0.1:0", "--http", "off", "--data-dir",
                  str(folder / "data")], stdout=out, stderr=out, start_new_session=True))
         deadline = time.monotonic() + START_DEADLINE_S
         while True:

@@ -62,7 +62,8 @@ absl::StatusOr<std::unique_ptr<ServerUnderLoad>> ServerUnderLoad::Start(
     setenv("LD_PRELOAD", counter.c_str(), /*overwrite=*/1);
   }
   absl::StatusOr<std::unique_ptr<ServerProcess>> process = ServerProcess::Start(
-      {binary, "--listen", "127.0.0.1:0", "--data-dir", folder + "/data"}, folder + "/server.log");
+      {binary, "--listen", "127.0.0.1:0", "--http", "off", "--data-dir", folder + "/data"},
+      folder + "/server.log");
   unsetenv("LD_PRELOAD");
   if (!process.ok()) return std::move(process).status();
   return std::unique_ptr<ServerUnderLoad>(

@@ -122,6 +122,7 @@ struct Answer {
   bool duplicate = false;     // To Report: it was counted before.
   bool stop = false;          // To Progress: drop the trial, its study is over.
   std::string checkpoint_id;  // To StoreCheckpoint.
+  std::string worker;         // To Report of an outcome that counted: who had the lease, now gone.
 };
 
 // Stands for the content of a final outcome; equal content gives equal digests, in every release.

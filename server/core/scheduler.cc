@@ -231,6 +231,7 @@ void Scheduler::IndexLease(const Study& study, TrialId trial) {
 
 void Scheduler::EndLease(const Study& study, const Trial& trial, absl::Time now) {
   leases_.Erase({study.uid(), trial.id});
+  workers_.CountBusy(trial.lease->worker, trial.lease->start, now);
   asks_.Retire(trial.lease->worker, trial.lease->incarnation, trial.lease->request_id, now);
 }
 

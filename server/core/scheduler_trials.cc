@@ -225,8 +225,12 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Report& report,
   HV_RETURN_IF_ERROR(CheckOpen(leased, attempt));
   HV_RETURN_IF_ERROR(CheckEpochs(*study, *trial, report.outcome));
   HV_RETURN_IF_ERROR(CheckNamedCheckpoint(*study, *trial, report.outcome));
-  return progress ? DecideProgress(*study, *trial, report, now)
-                  : DecideOutcome(*study, *trial, report, now);
+  if (progress) return DecideProgress(*study, *trial, report, now);
+  HV_ASSIGN_OR_RETURN(Decision decision, DecideOutcome(*study, *trial, report, now));
+  // The lease goes with the event, so this is the time to say whose it was.
+  decision.answer = {.study = study->uid(), .worker = trial->lease->worker};
+  decision.last = true;
+  return decision;
 }
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideProgress(const Study& study,

@@ -42,7 +42,8 @@ Study::Study(const StudyCreated& created, const Quotas& quotas)
       quotas_(quotas),
       running_since_(created.time),
       rungs_(ladder_.rungs()),
-      rung_pairs_(static_cast<size_t>(ladder_.top())) {}
+      rung_pairs_(static_cast<size_t>(ladder_.top())),
+      paces_(static_cast<size_t>(ladder_.rungs())) {}
 
 void Study::Apply(const StudyPaused& event) {
   ++version_;
@@ -70,6 +71,7 @@ void Study::Apply(const StudyEnded& event) {
   }
   const std::vector<TrialId> best = BestTrials();
   for (Trial& trial : trials_) ReleaseOver(trial, best);
+  paces_.assign(paces_.size(), Pace());  // Ten thousand studies that are over need none.
 }
 
 void Study::Apply(const StudyExtended& event) {
@@ -207,6 +209,7 @@ void Study::Apply(const TrialReported& event) {
                            .from_epoch = trial.lease->from_epoch,
                            .study_epochs = epochs_trained_});
   ranking_.insert(RankOf(trial));
+  paces_[trial.rung].Add(event.time, event.time - trial.lease->start);
   if (trial.results.size() > 1) {
     const double before = trial.results[trial.results.size() - 2].error;
     rung_pairs_[trial.rung - 1].Add(before, event.error);

@@ -20,6 +20,7 @@
 #include "server/core/commands.h"
 #include "server/core/events.h"
 #include "server/core/ladder.h"
+#include "server/core/pace.h"
 #include "server/core/plateau.h"
 #include "server/core/policy.h"
 #include "server/core/quotas.h"
@@ -93,6 +94,11 @@ class Study {
   const RungTable& rungs() const { return rungs_; }
   // Of the errors at a rung below the top and those at the next one, over all brackets and rounds.
   const RungPairs& PairsAt(int rung) const { return rung_pairs_[rung]; }
+  // Of the evaluations to a rung, over all brackets and rounds; forgotten at the study's end.
+  const Pace& PaceAt(int rung) const { return paces_[rung]; }
+  // By rung: a trial that is RUNNING there since before that straggles, as it takes more than twice
+  // the usual time.
+  std::vector<absl::Time> StragglerStarts(absl::Time now) const;
   const Sampler& sampler() const { return sampler_; }
   StudyState state() const { return state_; }
   bool ended() const { return state_ != StudyState::kRunning && state_ != StudyState::kPaused; }
@@ -126,6 +132,10 @@ class Study {
   absl::Duration LeaseTime(absl::Time now) const { return lease_time_.Sum(now); }
   // Towards the nearest limit, 0 to 1.
   double Progress(absl::Time now) const;
+  // Until the nearest limit, at the pace so far; unset while that says nothing, and unless RUNNING.
+  std::optional<absl::Duration> TimeLeft(absl::Time now) const;
+  // Until so many more outcomes have come in at the rung, likewise.
+  std::optional<absl::Duration> TimeFor(int rung, int64_t outcomes, absl::Time now) const;
   // Up to `count` trials by their newest finite result, as Best() has it, best first.
   std::vector<TrialId> BestTrials(size_t count) const;
   // Those whose checkpoints stay.
@@ -221,6 +231,7 @@ class Study {
   int64_t back_ = 0;
   RungTable rungs_;
   std::vector<RungPairs> rung_pairs_;  // By the lower rung.
+  std::vector<Pace> paces_;            // By rung.
   absl::btree_set<std::pair<absl::Time, TrialId>> running_;
   absl::btree_set<RankKey> ranking_;
 

@@ -241,4 +241,27 @@ double Study::Progress(absl::Time now) const {
   return std::min(progress, 1.0);
 }
 
+std::optional<absl::Duration> Study::TimeLeft(absl::Time now) const {
+  // Before that a few results more or less would halve or double it.
+  constexpr double kLeastProgress = 0.02;
+  const double progress = Progress(now);
+  if (state_ != StudyState::kRunning || progress < kLeastProgress) return std::nullopt;
+  return RunningTime(now) * ((1 - progress) / progress);
+}
+
+std::optional<absl::Duration> Study::TimeFor(int rung, int64_t outcomes, absl::Time now) const {
+  if (state_ != StudyState::kRunning) return std::nullopt;
+  return paces_[rung].TimeFor(static_cast<double>(outcomes), now);
+}
+
+std::vector<absl::Time> Study::StragglerStarts(absl::Time now) const {
+  constexpr int kTimesUsual = 2;
+  std::vector<absl::Time> starts;
+  for (const Pace& pace : paces_) {
+    const std::optional<absl::Duration> usual = pace.MedianTime();
+    starts.push_back(usual.has_value() ? now - kTimesUsual * *usual : absl::InfinitePast());
+  }
+  return starts;
+}
+
 }  // namespace halving

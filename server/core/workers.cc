@@ -51,6 +51,10 @@ void WorkerTable::CountLost(const std::string& worker, absl::Time now) {
   BeIdleSince(info, now);  // No sign of life: last_seen stays.
 }
 
+void WorkerTable::CountBusy(const std::string& worker, absl::Time start, absl::Time now) {
+  workers_[worker].busy.AddBusy(start, now);
+}
+
 void WorkerTable::CloseLease(const std::string& worker, absl::Time now) {
   BeIdleSince(workers_[worker], now);
 }
@@ -96,6 +100,7 @@ void WorkerTable::BeIdleSince(WorkerInfo& info, absl::Time now) {
 }
 
 void WorkerTable::Touch(WorkerInfo& info, absl::Time now) {
+  if (info.last_seen + kConnectedWithin < now) info.busy.SkipTo(now);
   info.last_seen = std::max(info.last_seen, now);
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/time/time.h"
+#include "server/core/busy_share.h"
 #include "server/core/events.h"
 #include "server/core/leases.h"
 
@@ -23,6 +24,7 @@ struct WorkerInfo {
   absl::Time idle_since;        // Since its last lease ended, or it was first seen.
   int64_t trials_finished = 0;  // Results counted.
   int64_t leases_lost = 0;
+  BusyShare busy;  // But for the lease that it holds now.
 };
 
 // WorkerTable forgets a worker after a day without a sign of life. Thread-compatible: the
@@ -35,6 +37,8 @@ class WorkerTable {
   void SeeAt(const std::string& worker, absl::Time now);
   void CountFinished(const std::string& worker, absl::Time now);
   void CountLost(const std::string& worker, absl::Time now);
+  // It held a trial from `start` until now.
+  void CountBusy(const std::string& worker, absl::Time start, absl::Time now);
   // Its study ended: no sign of life of the worker.
   void CloseLease(const std::string& worker, absl::Time now);
   // A lease ended otherwise.

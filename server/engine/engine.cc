@@ -339,6 +339,7 @@ void Engine::CarryAsk(Posted posted, std::optional<Answer> reported) {
     if (waiting_.size() >= kMaxWaitingAsks) {
       return RefuseAsk(ask, TooManyWait(waiting_.size(), "asks"));
     }
+    ask.reply.waited = true;
     waiting_.Add(std::move(ask));
   }
 }
@@ -417,8 +418,9 @@ void Engine::Commit() {
   }
   if (durable.empty()) return;
   for (const Event& event : durable) TrackCompaction(event);
+  const absl::Time begin = clock_->Now();
   const absl::Status status = journal_->Append(durable);
-  if (status.ok()) return TellDropped();
+  if (status.ok()) return TellCommitted(durable, begin);
   // Anything but a full disk leaves it unknown what was written: end, and let a restart find out.
   HV_CHECK(absl::IsResourceExhausted(status)) << "the journal cannot be written: " << status;
   held_ = std::move(durable);
@@ -433,15 +435,22 @@ void Engine::Commit() {
 
 void Engine::RetryAppend() {
   if (now_ < retry_at_) return;
+  const absl::Time begin = clock_->Now();
   const absl::Status status = journal_->Append(held_);
   HV_CHECK(status.ok() || absl::IsResourceExhausted(status))
       << "the journal cannot be written: " << status;
   retry_at_ = now_ + kRetryAppendAfter;
   if (!status.ok()) return;
-  held_.clear();
+  const std::vector<Event> durable = std::exchange(held_, {});
   retry_at_ = absl::InfiniteFuture();
-  TellDropped();
+  TellCommitted(durable, begin);
   if (on_health_) on_health_(true);
+}
+
+void Engine::TellCommitted(const std::vector<Event>& events, absl::Time begin) {
+  const absl::Duration took = clock_->Now() - begin;
+  for (EngineObserver* observer : observers_) observer->OnCommitted(events, took);
+  TellDropped();
 }
 
 void Engine::TellDropped() {

@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "server/core/scheduler.h"
+#include "server/engine/engine_observer.h"
 #include "server/engine/waiting_line.h"
 #include "server/store/journal.h"
 
@@ -41,12 +42,14 @@ class Engine {
   struct View {
     const Scheduler& scheduler;
     absl::Time now;
+    size_t waiting_asks = 0;
   };
 
   struct Reply {
     Answer answer;
     std::optional<Assignment> assignment;  // Of an ask, or of the ask after a report.
     bool asked = false;                    // The ask was served, with an assignment or without.
+    bool waited = false;                   // It found nothing at first, and waited in line.
     bool draining = false;                 // The server goes down; there will be none.
   };
   // An error changed nothing, except UNAVAILABLE: then the same command finds out, or may be tried
@@ -109,6 +112,9 @@ class Engine {
   void OnDropped(std::function<void(const std::vector<std::string>&)> callback) {
     on_dropped_ = std::move(callback);
   }
+
+  // Not owned. To be called before Start(); not told any more once Stop() has returned.
+  void AddObserver(EngineObserver* observer) { observers_.push_back(observer); }
 
   // Before Start() only.
   const Scheduler& scheduler() const { return scheduler_; }
@@ -186,6 +192,8 @@ class Engine {
   // Answers those whose time is over or who left; when the server goes down, everybody.
   void DropWaiting();
   void Commit();
+  // That these are on disk, after an append that began then.
+  void TellCommitted(const std::vector<Event>& events, absl::Time begin);
   void TellDropped();
   void RetryAppend();
   void Refuse(std::vector<Posted> batch);
@@ -204,7 +212,7 @@ class Engine {
   // `study` is the one that is watched; nullptr when there is none.
   bool WatchIsDue(const Posted& watch, const Study* study) const;
   void AnswerWatch(Posted& watch, const Study* study);
-  View Look() const { return {scheduler_, now_}; }
+  View Look() const { return {scheduler_, now_, waiting_.size()}; }
 
   Scheduler scheduler_;
   Journal* const journal_;
@@ -212,6 +220,7 @@ class Engine {
   const Options options_;
   std::function<void(bool)> on_health_;
   std::function<void(const std::vector<std::string>&)> on_dropped_;
+  std::vector<EngineObserver*> observers_;
   std::thread thread_;
 
   // Of who has the turn.

@@ -6,6 +6,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "server/service/call_counter.h"
 
 namespace halving {
 namespace {
@@ -30,19 +31,20 @@ void SetChannelArguments(grpc::ServerBuilder& builder) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& listen,
-                                                              CheckpointKeeper* keeper,
+                                                              const Parts& parts,
                                                               const std::string& secret) {
   HV_ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener, Listener::Bind(listen));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC serves health without its descriptor; linked in, reflection finds it.
   HV_CHECK(grpc::health::v1::HealthCheckRequest::descriptor() != nullptr) << "no health.proto";
-  auto server = std::unique_ptr<GrpcServer>(new GrpcServer(keeper, secret));
+  auto server = std::unique_ptr<GrpcServer>(new GrpcServer(parts, secret));
   grpc::ServerBuilder builder;
   SetChannelArguments(builder);
   server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       grpc::InsecureServerCredentials());
+  builder.experimental().SetInterceptorCreators(CallCounters(parts.metrics));
   builder.RegisterService(&server->study_service_);
   builder.RegisterService(&server->worker_service_);
   builder.RegisterService(&server->checkpoint_service_);

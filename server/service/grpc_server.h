@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/channel.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/service/admin_service.h"
@@ -20,14 +21,24 @@ namespace halving {
 // Serves an engine over gRPC. Thread-safe.
 class GrpcServer {
  public:
-  // Binds `listen` (host:port; port 0 picks one). The keeper and its engine are not owned and must
-  // outlive it. INVALID_ARGUMENT: no host:port. UNAVAILABLE: the address cannot be bound.
+  // None is owned; all, and the keeper's engine, must outlive the server.
+  struct Parts {
+    CheckpointKeeper* keeper = nullptr;
+    TrialLogs* logs = nullptr;
+    ServerMetrics* metrics = nullptr;
+  };
+
+  // Binds `listen` (host:port; port 0 picks one). INVALID_ARGUMENT: no host:port. UNAVAILABLE: the
+  // address cannot be bound.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& listen,
-                                                           CheckpointKeeper* keeper,
+                                                           const Parts& parts,
                                                            const std::string& secret);
 
   // host:port as bound.
   const std::string& address() const { return listener_->address(); }
+
+  // Calls of this server from within the process.
+  std::shared_ptr<grpc::Channel> InProcessChannel() { return server_->InProcessChannel({}); }
 
   // What the health service says, for "" and for each service.
   void SetServing(bool serving);
@@ -36,11 +47,11 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
-  GrpcServer(CheckpointKeeper* keeper, const std::string& secret)
-      : study_service_(keeper->engine()),
-        worker_service_(keeper->engine(), secret),
-        checkpoint_service_(keeper, secret),
-        admin_service_(keeper->engine()) {}
+  GrpcServer(const Parts& parts, const std::string& secret)
+      : study_service_(parts.keeper->engine(), parts.logs),
+        worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, secret),
+        checkpoint_service_(parts.keeper, secret),
+        admin_service_(parts.keeper->engine()) {}
 
   StudyServiceImpl study_service_;
   WorkerServiceImpl worker_service_;

@@ -2,10 +2,10 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/random.h"
 #include "server/service/grpc_status.h"
 #include "server/service/translate.h"
+#include "server/service/trial_log_view.h"
 #include "server/service/views.h"
 #include "server/service/watch_reactor.h"
 
@@ -16,11 +16,6 @@ grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context, const abs
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(ToGrpc(status));
   return reactor;
-}
-
-absl::Status NoStudy(const std::string& name) {
-  return absl::NotFoundError(
-      absl::StrCat("there is no study \"", name, "\"; ListStudies names those that exist"));
 }
 
 // The view is of the end of the batch, in which the study may have been deleted.
@@ -125,17 +120,26 @@ grpc::ServerUnaryReactor* StudyServiceImpl::ListTrials(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* StudyServiceImpl::GetTrial(grpc::CallbackServerContext* context,
                                                      const v1::GetTrialRequest* request,
                                                      v1::Trial* response) {
-  return ReadStudy(
-      context, request->name(),
-      [id = request->trial_id(), response](const Study& study, const Engine::View&) {
-        const Trial* trial = study.FindTrial(id);
-        if (trial == nullptr) {
-          return absl::NotFoundError(absl::StrCat("study \"", study.spec().name, "\" has no trial ",
-                                                  id, "; it has 1 to ", study.trials()));
-        }
-        ShowTrial(study, *trial, /*with_curve=*/true, response);
-        return absl::OkStatus();
-      });
+  return ReadStudy(context, request->name(),
+                   [id = request->trial_id(), response](const Study& study, const Engine::View&) {
+                     const Trial* trial = study.FindTrial(id);
+                     if (trial == nullptr) return NoTrial(study, id);
+                     ShowTrial(study, *trial, /*with_curve=*/true, response);
+                     return absl::OkStatus();
+                   });
+}
+
+grpc::ServerUnaryReactor* StudyServiceImpl::GetTrialLog(grpc::CallbackServerContext* context,
+                                                        const v1::GetTrialLogRequest* request,
+                                                        v1::TrialLog* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  readers_.Post([this, reactor, request, response] {
+    absl::StatusOr<v1::TrialLog> log =
+        ReadTrialLog(engine_, logs_, request->name(), request->trial_id());
+    if (log.ok()) *response = *std::move(log);
+    reactor->Finish(ToGrpc(log.status()));
+  });
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* StudyServiceImpl::ListWorkers(grpc::CallbackServerContext* context,
@@ -183,7 +187,8 @@ grpc::ServerUnaryReactor* StudyServiceImpl::DeleteStudy(grpc::CallbackServerCont
                                                         v1::DeleteStudyResponse*) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->Post(halving::DeleteStudy{.name = request->name()},
-                [reactor](absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
+                [this, reactor](absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
+                  if (reply.ok()) logs_->Forget(reply->answer.study);
                   reactor->Finish(ToGrpc(reply.status()));
                 });
   return reactor;

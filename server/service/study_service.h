@@ -5,17 +5,22 @@
 #include <functional>
 #include <string>
 
+#include "common/thread_pool.h"
 #include "halving/v1/study.grpc.pb.h"
 #include "server/engine/engine.h"
+#include "server/store/trial_logs.h"
 
 namespace halving {
+
+// How many logs are read at a time: all of them go through one connection to their database.
+inline constexpr int kLogReaders = 2;
 
 // Checks the shape of requests, posts them to the engine and shows what it answers; no state of its
 // own. Thread-safe.
 class StudyServiceImpl : public v1::StudyService::CallbackService {
  public:
-  // Not owned; must outlive the gRPC server.
-  explicit StudyServiceImpl(Engine* engine) : engine_(engine) {}
+  // Neither is owned; both must outlive the gRPC server.
+  StudyServiceImpl(Engine* engine, TrialLogs* logs) : engine_(engine), logs_(logs) {}
 
   grpc::ServerUnaryReactor* CreateStudy(grpc::CallbackServerContext* context,
                                         const v1::CreateStudyRequest* request,
@@ -38,6 +43,9 @@ class StudyServiceImpl : public v1::StudyService::CallbackService {
   grpc::ServerUnaryReactor* GetTrial(grpc::CallbackServerContext* context,
                                      const v1::GetTrialRequest* request,
                                      v1::Trial* response) override;
+  grpc::ServerUnaryReactor* GetTrialLog(grpc::CallbackServerContext* context,
+                                        const v1::GetTrialLogRequest* request,
+                                        v1::TrialLog* response) override;
   grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
                                         const v1::ListWorkersRequest* request,
                                         v1::ListWorkersResponse* response) override;
@@ -72,6 +80,8 @@ class StudyServiceImpl : public v1::StudyService::CallbackService {
       std::function<absl::Status(const Study&, const Engine::View&)> show);
 
   Engine* const engine_;
+  TrialLogs* const logs_;
+  ThreadPool readers_{kLogReaders};  // For what waits for the disk.
 };
 
 }  // namespace halving

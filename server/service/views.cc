@@ -35,7 +35,19 @@ int64_t Waiting(const Level& level) {
   return static_cast<int64_t>(level.outcomes.size() + level.standings.waiting().size());
 }
 
-void ShowLevels(const Study& study, GroupKey group, const Levels& levels, v1::StudyStatus* to) {
+// Needs size and waiting.
+void ShowPace(const Study& study, int rung, absl::Time now, v1::RungStatus* to) {
+  const std::optional<absl::Duration> usual = study.PaceAt(rung).MedianTime();
+  if (usual.has_value()) ToProto(*usual, to->mutable_usual_time());
+  // The top one closes nothing. Of rounds that are over only a sum is left, which closes no more.
+  const bool over = to->round() == 0 && study.spec().policy == PolicyKind::kHalvingPerRound;
+  if (over || rung == study.ladder().top() || to->size() <= to->waiting()) return;
+  const std::optional<absl::Duration> closes = study.TimeFor(rung, to->size() - to->waiting(), now);
+  if (closes.has_value()) ToProto(*closes, to->mutable_closes_in());
+}
+
+void ShowLevels(const Study& study, GroupKey group, const Levels& levels, absl::Time now,
+                v1::StudyStatus* to) {
   for (int k = group.bracket; k < study.ladder().rungs(); ++k) {
     const Level& level = levels[k];
     v1::RungStatus* rung = to->add_rungs();
@@ -51,18 +63,19 @@ void ShowLevels(const Study& study, GroupKey group, const Levels& levels, v1::St
     rung->set_promoted(level.promoted);
     rung->set_round(group.round);
     rung->set_bracket(group.bracket);
+    ShowPace(study, k, now, rung);
     if (level.errors.empty()) continue;
     rung->set_best_error(level.errors.least());
     rung->set_median_error(level.errors.Median());
   }
 }
 
-void ShowRungs(const Study& study, v1::StudyStatus* to) {
+void ShowRungs(const Study& study, absl::Time now, v1::StudyStatus* to) {
   const Levels& closed = study.rungs().closed();
   const bool any_closed = std::any_of(closed.begin(), closed.end(), [](const Level& level) {
     return level.reported + level.failed > 0;
   });
-  if (any_closed) ShowLevels(study, GroupKey{}, closed, to);
+  if (any_closed) ShowLevels(study, GroupKey{}, closed, now, to);
   // Rungs that no trial has come to yet are shown, too, unless they are those of a coming round.
   const Levels empty(static_cast<size_t>(study.ladder().rungs()));
   absl::btree_map<GroupKey, const Levels*> shown;
@@ -72,10 +85,11 @@ void ShowRungs(const Study& study, v1::StudyStatus* to) {
   } else if (shown.empty() && !any_closed) {
     shown.insert({GroupKey{}, &empty});
   }
-  for (const auto& [key, levels] : shown) ShowLevels(study, key, *levels, to);
+  for (const auto& [key, levels] : shown) ShowLevels(study, key, *levels, now, to);
 }
 
 void ShowRunning(const Study& study, absl::Time now, v1::StudyStatus* to) {
+  const std::vector<absl::Time> straggler_starts = study.StragglerStarts(now);
   for (const auto& [start, id] : study.running()) {
     if (to->running_size() == kMaxRunningShown) break;
     const Trial& trial = *study.FindTrial(id);
@@ -86,11 +100,13 @@ void ShowRunning(const Study& study, absl::Time now, v1::StudyStatus* to) {
     running->set_epoch(trial.position);
     running->set_attempt(trial.attempts);
     ToProto(std::max(absl::ZeroDuration(), now - start), running->mutable_running_for());
+    running->set_straggling(start < straggler_starts[trial.rung]);
   }
 }
 
 // Promotions between equal errors go by the trial ids.
-void NoteTies(const Study& study, GroupKey group, const Levels& levels, v1::StudyStatus* to) {
+template <typename Shown>
+void NoteTies(const Study& study, GroupKey group, const Levels& levels, Shown* to) {
   for (int k = group.bracket; k < study.ladder().rungs(); ++k) {
     const ErrorSummary& errors = levels[k].errors;
     if (errors.count() < kTiedErrors || errors.least() != errors.most()) continue;
@@ -101,7 +117,8 @@ void NoteTies(const Study& study, GroupKey group, const Levels& levels, v1::Stud
 }
 
 // A rung whose order says little about that of the next one promotes almost by chance.
-void NotePoorForecast(const Study& study, int rung, v1::StudyStatus* to) {
+template <typename Shown>
+void NotePoorForecast(const Study& study, int rung, Shown* to) {
   const RungPairs& pairs = study.PairsAt(rung);
   const std::optional<double> correlation = pairs.Correlation();
   if (!correlation.has_value() || *correlation >= kPoorCorrelation) return;
@@ -115,8 +132,9 @@ void NotePoorForecast(const Study& study, int rung, v1::StudyStatus* to) {
 }
 
 // What a person should know, and would not see at a glance.
-void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now,
-               v1::StudyStatus* to) {
+// Of a StudyStatus or a StudyRow.
+template <typename Shown>
+void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now, Shown* to) {
   if (study.ended()) return;
   if (!scheduler.IsServed(study.spec().objective, now)) {
     to->add_notes(absl::StrCat("no worker that serves the objective \"", study.spec().objective,
@@ -140,16 +158,32 @@ void ShowWorker(const Scheduler& scheduler, const std::string& id, const WorkerI
   ToProto(std::max(absl::ZeroDuration(), now - info.last_seen), to->mutable_last_seen());
   to->set_trials_finished(info.trials_finished);
   to->set_leases_lost(info.leases_lost);
+  to->set_connected(WorkerTable::IsConnected(id, info, now, scheduler.leases()));
   const std::vector<LeaseTable::Key> held = scheduler.leases().HeldBy(id);
   if (held.empty()) {
+    to->set_utilisation(info.busy.Share(now, std::nullopt));
     ToProto(std::max(absl::ZeroDuration(), now - info.idle_since), to->mutable_idle_for());
     return;
   }
-  to->set_study(scheduler.FindStudy(held.front().first)->spec().name);
-  to->set_trial_id(held.front().second);
+  const Study& study = *scheduler.FindStudy(held.front().first);
+  const Trial& trial = *study.FindTrial(held.front().second);
+  to->set_utilisation(info.busy.Share(now, trial.lease->start));
+  to->set_straggling(trial.lease->start < study.StragglerStarts(now)[trial.rung]);
+  to->set_study(study.spec().name);
+  to->set_trial_id(trial.id);
 }
 
 }  // namespace
+
+absl::Status NoStudy(const std::string& name) {
+  return absl::NotFoundError(
+      absl::StrCat("there is no study \"", name, "\"; ListStudies names those that exist"));
+}
+
+absl::Status NoTrial(const Study& study, TrialId id) {
+  return absl::NotFoundError(absl::StrCat("study \"", study.spec().name, "\" has no trial ", id,
+                                          "; it has 1 to ", study.trials()));
+}
 
 void ShowStudy(const Study& study, v1::Study* to) {
   ToProto(study.spec(), to->mutable_spec());
@@ -190,7 +224,7 @@ void ShowStatus(const Scheduler& scheduler, const Study& study, absl::Time now,
                 v1::StudyStatus* to) {
   ShowStudy(study, to->mutable_study());
   if (study.Best() != nullptr) ShowTrial(study, *study.Best(), false, to->mutable_best());
-  ShowRungs(study, to);
+  ShowRungs(study, now, to);
   ShowRunning(study, now, to);
   to->set_queued(study.ended() ? 0 : study.queued());
   to->set_evaluations(study.evaluations());
@@ -201,9 +235,36 @@ void ShowStatus(const Scheduler& scheduler, const Study& study, absl::Time now,
     to->set_utilisation(std::min(1.0, absl::FDivDuration(study.LeaseTime(now), workers)));
   }
   to->set_progress(study.Progress(now));
+  ToProto(study.RunningTime(now), to->mutable_running_time());
+  const std::optional<absl::Duration> left = study.TimeLeft(now);
+  if (left.has_value()) ToProto(*left, to->mutable_time_left());
   to->set_epochs_lost(study.epochs_lost());
   to->set_running_total(static_cast<int64_t>(study.running().size()));
   ShowNotes(scheduler, study, now, to);
+}
+
+void ShowRow(const Scheduler& scheduler, const Study& study, absl::Time now, v1::StudyRow* to) {
+  to->set_name(study.spec().name);
+  to->set_objective(study.spec().objective);
+  to->set_state(static_cast<v1::StudyState>(study.state()));
+  ToProto(study.create_time(), to->mutable_create_time());
+  if (study.end_time().has_value()) ToProto(*study.end_time(), to->mutable_end_time());
+  to->set_end_reason(study.end_reason());
+  to->set_progress(study.Progress(now));
+  const std::optional<absl::Duration> left = study.TimeLeft(now);
+  if (left.has_value()) ToProto(*left, to->mutable_time_left());
+  to->set_trials(study.trials());
+  to->set_queued(study.ended() ? 0 : study.queued());
+  to->set_running(static_cast<int64_t>(study.running().size()));
+  to->set_evaluations(study.evaluations());
+  to->set_epochs_trained(study.epochs_trained());
+  to->set_failed_trials(study.failed_trials());
+  ShowNotes(scheduler, study, now, to);
+  const Trial* best = study.Best();
+  if (best == nullptr) return;
+  to->set_best_error(best->results.back().error);
+  to->set_best_epochs(study.ladder().epochs(best->results.back().rung));
+  to->set_best_trial_id(best->id);
 }
 
 absl::Status ListStudies(const Scheduler& scheduler, const v1::ListStudiesRequest& request,

@@ -2,17 +2,27 @@
 #ifndef HALVING_SERVER_SERVICE_VIEWS_H_
 #define HALVING_SERVER_SERVICE_VIEWS_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "halving/v1/dashboard.pb.h"
 #include "halving/v1/study.pb.h"
 #include "server/core/scheduler.h"
 
 namespace halving {
 
+// NOT_FOUND, with a hint at what there is.
+absl::Status NoStudy(const std::string& name);
+absl::Status NoTrial(const Study& study, TrialId id);
+
 void ShowStudy(const Study& study, v1::Study* to);
 void ShowTrial(const Study& study, const Trial& trial, bool with_curve, v1::Trial* to);
 void ShowStatus(const Scheduler& scheduler, const Study& study, absl::Time now,
                 v1::StudyStatus* to);
+
+// One line of a list of studies.
+void ShowRow(const Scheduler& scheduler, const Study& study, absl::Time now, v1::StudyRow* to);
 
 // Pages, which end early near 1 MiB. INVALID_ARGUMENT for a page_size out of bounds and a
 // page_token that is none of ours.

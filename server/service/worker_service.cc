@@ -1,11 +1,14 @@
 #include "server/service/worker_service.h"
 
+#include <memory>
 #include <optional>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/struct_json.h"
 #include "server/service/grpc_status.h"
 #include "server/service/translate.h"
+#include "server/service/trial_log_view.h"
 
 namespace halving {
 namespace {
@@ -15,9 +18,18 @@ constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 // Tells the engine when the caller goes away, so that it gets no trial. Deletes itself.
 class CallReactor : public grpc::ServerUnaryReactor {
  public:
-  explicit CallReactor(Engine* engine) : engine_(engine) {}
+  CallReactor(Engine* engine, CallMetrics* metrics)
+      : engine_(engine), metrics_(metrics), start_(Clock::Real()->Now()) {}
 
   const Engine::Gone& gone() const { return gone_; }
+  absl::Duration Took() const { return Clock::Real()->Now() - start_; }
+
+  // A call that waited for a trial says nothing of how fast the server is.
+  void End(const absl::Status& status, bool waited) {
+    metrics_->Count(status.code());
+    if (!waited) metrics_->Time(Took());
+    Finish(ToGrpc(status));
+  }
 
   void OnCancel() override {
     gone_->store(true);
@@ -30,15 +42,45 @@ class CallReactor : public grpc::ServerUnaryReactor {
 
  private:
   Engine* const engine_;
+  CallMetrics* const metrics_;
+  const absl::Time start_;
   const Engine::Gone gone_ = Engine::NewGone();
 };
 
 grpc::ServerUnaryReactor* Refuse(CallReactor* reactor, const absl::Status& status) {
-  reactor->Finish(ToGrpc(status));
+  reactor->End(status, /*waited=*/false);
   return reactor;
 }
 
+ServerMetrics::Outcome OutcomeOf(const v1::ReportRequest& request) {
+  switch (request.outcome_case()) {
+    case v1::ReportRequest::kCompleted:
+      return ServerMetrics::Outcome::kCompleted;
+    case v1::ReportRequest::kFailed:
+      return ServerMetrics::Outcome::kFailed;
+    case v1::ReportRequest::kReturned:
+      return ServerMetrics::Outcome::kReturned;
+    default:
+      return ServerMetrics::Outcome::kProgress;
+  }
+}
+
+ServerMetrics::Counted CountedAs(const absl::StatusOr<Engine::Reply>& reply) {
+  if (!reply.ok()) return ServerMetrics::Counted::kRefused;
+  return reply->answer.duplicate ? ServerMetrics::Counted::kDuplicate
+                                 : ServerMetrics::Counted::kCounted;
+}
+
 }  // namespace
+
+void WorkerServiceImpl::CountAsk(const absl::StatusOr<Engine::Reply>& reply,
+                                 absl::Duration took) const {
+  const bool assigned = reply.ok() && reply->assignment.has_value();
+  if (assigned && reply->waited) metrics_->TimeWait(took);
+  metrics_->CountAsk(!reply.ok() || !reply->asked ? ServerMetrics::Asked::kRefused
+                     : assigned                   ? ServerMetrics::Asked::kAssigned
+                                                  : ServerMetrics::Asked::kEmpty);
+}
 
 void WorkerServiceImpl::Show(const Engine::Reply& reply, absl::Duration wait,
                              v1::SuggestResponse* response) const {
@@ -70,16 +112,19 @@ void WorkerServiceImpl::Show(const Engine::Reply& reply, absl::Duration wait,
 grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext*,
                                                      const v1::SuggestRequest* request,
                                                      v1::SuggestResponse* response) {
-  auto* reactor = new CallReactor(engine_);
+  auto* reactor = new CallReactor(engine_, suggests_);
   absl::StatusOr<Ask> ask = FromProto(*request);
-  if (!ask.ok()) return Refuse(reactor, ask.status());
   const absl::StatusOr<absl::Duration> wait = WaitOf(*request);
-  if (!wait.ok()) return Refuse(reactor, wait.status());
+  if (!ask.ok() || !wait.ok()) {
+    metrics_->CountAsk(ServerMetrics::Asked::kRefused);
+    return Refuse(reactor, ask.ok() ? wait.status() : ask.status());
+  }
   engine_->PostAsk(*std::move(ask), *wait, reactor->gone(),
                    [this, reactor, response, wait = *wait](absl::StatusOr<Engine::Reply> reply,
                                                            const Engine::View&) {
                      if (reply.ok()) Show(*reply, wait, response);
-                     reactor->Finish(ToGrpc(reply.status()));
+                     CountAsk(reply, reactor->Took());
+                     reactor->End(reply.status(), reply.ok() && reply->waited);
                    });
   return reactor;
 }
@@ -87,11 +132,13 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*,
                                                     const v1::ReportRequest* request,
                                                     v1::ReportResponse* response) {
-  auto* reactor = new CallReactor(engine_);
+  auto* reactor = new CallReactor(engine_, reports_);
   const absl::StatusOr<LeaseKey> lease = lease_ids_.Decode(request->lease_id());
-  if (!lease.ok()) return Refuse(reactor, lease.status());
   absl::StatusOr<Outcome> outcome = OutcomeFromProto(*request);
-  if (!outcome.ok()) return Refuse(reactor, outcome.status());
+  if (!lease.ok() || !outcome.ok()) {
+    metrics_->CountReport(OutcomeOf(*request), ServerMetrics::Counted::kRefused);
+    return Refuse(reactor, lease.ok() ? outcome.status() : lease.status());
+  }
   std::optional<Ask> next;
   absl::Duration wait;
   if (request->has_next()) {
@@ -103,15 +150,28 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*
       wait = *asked_wait;
     }
   }
+  // Most have none. It is cut here, before the callback, which holds up everybody.
+  std::unique_ptr<PrintedLines> printed;
+  if (request->log().lines_size() > 0) {
+    printed = std::make_unique<PrintedLines>(PrintedBy(request->log(), *lease));
+  }
   engine_->PostReport(
       {.lease = *lease, .outcome = *std::move(outcome)}, std::move(next), wait, reactor->gone(),
-      [this, reactor, response, wait](absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
+      [this, reactor, response, wait, printed = std::move(printed), reported = OutcomeOf(*request),
+       asks = request->has_next()](absl::StatusOr<Engine::Reply> reply, const Engine::View& view) {
+        metrics_->CountReport(reported, CountedAs(reply));
         if (reply.ok()) {
+          if (printed != nullptr) {
+            printed->worker = WorkerOf(view.scheduler, printed->lease, reply->answer);
+            printed->time = view.now;
+            logs_->Append(std::move(*printed));
+          }
           response->set_directive(reply->answer.stop ? v1::DIRECTIVE_STOP : v1::DIRECTIVE_CONTINUE);
           response->set_duplicate(reply->answer.duplicate);
           if (reply->asked) Show(*reply, wait, response->mutable_next());
+          if (asks) CountAsk(reply, reactor->Took());
         }
-        reactor->Finish(ToGrpc(reply.status()));
+        reactor->End(reply.status(), reply.ok() && reply->waited);
       });
   return reactor;
 }

@@ -4,7 +4,9 @@
 
 #include "halving/v1/worker.grpc.pb.h"
 #include "server/engine/engine.h"
+#include "server/metrics/server_metrics.h"
 #include "server/service/lease_id.h"
+#include "server/store/trial_logs.h"
 
 namespace halving {
 
@@ -12,9 +14,15 @@ namespace halving {
 // of its own but the key of the lease ids. Thread-safe.
 class WorkerServiceImpl : public v1::WorkerService::CallbackService {
  public:
-  // Not owned; must outlive the gRPC server.
-  WorkerServiceImpl(Engine* engine, absl::string_view secret)
-      : engine_(engine), lease_ids_(secret) {}
+  // None is owned; all must outlive the gRPC server.
+  WorkerServiceImpl(Engine* engine, TrialLogs* logs, ServerMetrics* metrics,
+                    absl::string_view secret)
+      : engine_(engine),
+        logs_(logs),
+        lease_ids_(secret),
+        metrics_(metrics),
+        suggests_(metrics->Of("Suggest")),
+        reports_(metrics->Of("Report")) {}
 
   grpc::ServerUnaryReactor* Suggest(grpc::CallbackServerContext* context,
                                     const v1::SuggestRequest* request,
@@ -25,9 +33,15 @@ class WorkerServiceImpl : public v1::WorkerService::CallbackService {
 
  private:
   void Show(const Engine::Reply& reply, absl::Duration wait, v1::SuggestResponse* response) const;
+  // An ask that was answered after so long.
+  void CountAsk(const absl::StatusOr<Engine::Reply>& reply, absl::Duration took) const;
 
   Engine* const engine_;
+  TrialLogs* const logs_;
   const LeaseIds lease_ids_;
+  ServerMetrics* const metrics_;
+  CallMetrics* const suggests_;
+  CallMetrics* const reports_;
 };
 
 }  // namespace halving

@@ -81,14 +81,14 @@ TEST(GrpcServerTest, NamesThePortThatItWasGiven) {
 TEST(GrpcServerTest, ASecondOneOnThePortIsRefusedNamingIt) {
   ServerFixture f;
   EXPECT_THAT(
-      GrpcServer::Start(f.address(), f.keeper.get(), "secret").status(),
+      GrpcServer::Start(f.address(), f.Parts(), "secret").status(),
       StatusIs(StatusCode::kUnavailable, AllOf(HasSubstr(f.address()), HasSubstr("--listen"))));
   EXPECT_THAT(f.Create(FlatSpec("s", 1)), IsOk()) << "the first one goes on";
 }
 
 TEST(GrpcServerTest, AnAddressOfAnotherMachineIsRefused) {
   ServerFixture f;
-  EXPECT_THAT(GrpcServer::Start("192.0.2.1:7070", f.keeper.get(), "secret").status(),
+  EXPECT_THAT(GrpcServer::Start("192.0.2.1:7070", f.Parts(), "secret").status(),
               StatusIs(StatusCode::kUnavailable, HasSubstr("192.0.2.1:7070")));
 }
 
@@ -96,7 +96,7 @@ TEST(GrpcServerTest, AnAddressWithoutAPortIsRefused) {
   ServerFixture f;
   for (const std::string listen : {"", "localhost", "127.0.0.1:"}) {
     EXPECT_THAT(
-        GrpcServer::Start(listen, f.keeper.get(), "secret").status(),
+        GrpcServer::Start(listen, f.Parts(), "secret").status(),
         StatusIs(StatusCode::kInvalidArgument,
                  AllOf(HasSubstr(absl::StrCat("\"", listen, "\"")), HasSubstr("HOST:PORT"))));
   }

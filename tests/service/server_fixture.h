@@ -19,6 +19,7 @@
 #include "halving/v1/study.grpc.pb.h"
 #include "halving/v1/worker.grpc.pb.h"
 #include "server/engine/engine.h"
+#include "server/metrics/server_metrics.h"
 #include "server/service/checkpoint_keeper.h"
 #include "server/service/grpc_server.h"
 #include "tests/service/messages.h"
@@ -64,7 +65,7 @@ class ServerFixture {
     HV_CHECK(kept.ok()) << kept.status();
     keeper = *std::move(kept);
     absl::StatusOr<std::unique_ptr<GrpcServer>> started =
-        GrpcServer::Start("127.0.0.1:0", keeper.get(), journal.secret());
+        GrpcServer::Start("127.0.0.1:0", Parts(), journal.secret());
     HV_CHECK(started.ok()) << started.status();
     server = *std::move(started);
     engine->Start();
@@ -186,9 +187,13 @@ class ServerFixture {
 
   const std::string& address() const { return server->address(); }
 
+  GrpcServer::Parts Parts() { return {.keeper = keeper.get(), .logs = &logs, .metrics = &metrics}; }
+
   FakeClock clock;
   FaultJournal journal;
+  ServerMetrics metrics;
   TempDir folder;
+  TrialLogs logs{folder.path() + "/logs.db", {}};
   std::unique_ptr<Engine> engine;
   std::unique_ptr<CheckpointStore> store;
   std::unique_ptr<CheckpointKeeper> keeper;

@@ -83,6 +83,7 @@ class EndToEndTest(unittest.TestCase):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="halving-e2e-"))
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
         self.address = None
+        self.http = None  # http://HOST:PORT, of a server that was started with --http.
         self.processes = []
         self.addCleanup(self._end_processes)
 
@@ -101,6 +102,8 @@ class EndToEndTest(unittest.TestCase):
         """Starts a server, by default where the last one of this test listened."""
         listen = listen or self.address or "127.0.0.1:0"
         log = self.dir / f"server-{len(self.processes)}.log"
+        if "--http" not in args:  # Its usual port is one for all tests that run now.
+            args += ("--http", "off")
         process = self.start(log.stem, BIN / "halving-server", "--listen", listen, "--data-dir",
                              data or self.dir / "data", *args, **kwargs)
 
@@ -111,6 +114,8 @@ class EndToEndTest(unittest.TestCase):
             return found
 
         self.address = wait_for("the server listens", ready).group(1)
+        dashboard = re.search(r"dashboard on (\S+)", process.text())
+        self.http = dashboard.group(1) if dashboard else None
         return process
 
     def start_worker(self, worker_id, *args, trainer=f"{sys.executable} {TRAINER}",

@@ -67,6 +67,12 @@ void Heartbeat::SetCheckpoint(const std::string& id, int64_t epoch) {
   ReportSoon();
 }
 
+void Heartbeat::AddLine(absl::string_view line) {
+  if (!log_.Add(line)) return;
+  MutexLock lock(&mu_);
+  ReportSoon();
+}
+
 std::string Heartbeat::lost_why() const {
   MutexLock lock(&mu_);
   return lost_why_;
@@ -126,6 +132,9 @@ v1::ReportRequest Heartbeat::MakeProgress() {
     progress.set_checkpoint_id(checkpoint_.id);
     progress.set_checkpoint_epoch(checkpoint_.epoch);
   }
+  if (std::optional<v1::TrainerLog> log = log_.Unacknowledged()) {
+    *request.mutable_log() = *std::move(log);
+  }
   return request;
 }
 
@@ -146,6 +155,7 @@ void Heartbeat::Settle(const v1::ReportRequest& sent,
   const v1::Progress& progress = sent.progress();
   points_.erase(points_.begin(), points_.begin() + progress.points_size());
   if (result.ok()) {
+    log_.Acknowledge(sent.log());
     if (!progress.checkpoint_id().empty()) acknowledged_checkpoint_ = progress.checkpoint_id();
   } else {
     // What this report says is at fault, not the lease: the next one, without it, renews that.
@@ -153,8 +163,8 @@ void Heartbeat::Settle(const v1::ReportRequest& sent,
                  result.status().ToString());
     if (checkpoint_.id == progress.checkpoint_id()) checkpoint_.id = acknowledged_checkpoint_;
   }
-  const bool has_more =
-      points_.size() >= kMaxPointsPerReport || checkpoint_.id != acknowledged_checkpoint_;
+  const bool has_more = points_.size() >= kMaxPointsPerReport || log_.IsHalfFull() ||
+                        checkpoint_.id != acknowledged_checkpoint_;
   due_ = Now() + (has_more ? kMinSpacing : interval_);
 }
 

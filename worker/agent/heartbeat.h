@@ -3,6 +3,7 @@
 #define HALVING_WORKER_AGENT_HEARTBEAT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,13 +15,14 @@
 #include "worker/agent/backoff.h"
 #include "worker/agent/patience.h"
 #include "worker/agent/server_client.h"
+#include "worker/agent/trainer_log.h"
 #include "worker/agent/wake_event.h"
 
 namespace halving {
 
 // Heartbeat reports Progress from a thread of its own at a third of the lease: the curve points
-// that the server has not acknowledged yet, and the newest checkpoint. A server that is away
-// delays reports, never the training.
+// that the server has not acknowledged yet, the newest checkpoint, and what the trainer printed for
+// people. A server that is away delays reports, never the training.
 //
 // Thread-safe. The final report is sent after Stop(), so that a Progress never races it.
 class Heartbeat {
@@ -39,6 +41,9 @@ class Heartbeat {
   // The server has this checkpoint; a report soon names it, with the points up to its epoch.
   void SetCheckpoint(const std::string& id, int64_t epoch) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // A line of the trainer's for people. It goes with the beat, or sooner when there are many.
+  void AddLine(absl::string_view line) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Set once the server has said that the lease is over: the work is to be dropped.
   const WakeEvent& lost() const { return lost_; }
   std::string lost_why() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -52,6 +57,8 @@ class Heartbeat {
 
   // After Stop(): the points that the server has not acknowledged, oldest first.
   std::vector<v1::CurvePoint> unacknowledged() const ABSL_LOCKS_EXCLUDED(mu_);
+  // The same of the trainer's lines; none when there are none.
+  std::optional<v1::TrainerLog> unacknowledged_log() const { return log_.Unacknowledged(); }
 
  private:
   struct Checkpoint {
@@ -71,6 +78,7 @@ class Heartbeat {
   const std::string name_;  // For the log.
   const absl::Duration interval_;
 
+  TrainerLogBuffer log_;
   WakeEvent lost_;
   WakeEvent quit_;
   mutable Mutex mu_;

@@ -174,9 +174,15 @@ void Job::OnCheckpoint(int64_t epoch) {
                taken.status().ToString());
 }
 
+void Job::OnLine(absl::string_view line) { heartbeat_->AddLine(line); }
+
 v1::ReportRequest Job::NewReport() const {
   v1::ReportRequest report;
   report.set_lease_id(assignment_.lease_id());
+  if (!heartbeat_.has_value()) return report;
+  if (std::optional<v1::TrainerLog> log = heartbeat_->unacknowledged_log()) {
+    *report.mutable_log() = *std::move(log);
+  }
   return report;
 }
 

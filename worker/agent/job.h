@@ -55,6 +55,7 @@ class Job : private TrainingObserver {
  private:
   void OnEpoch(int64_t epoch, double error) override;
   void OnCheckpoint(int64_t epoch) override;
+  void OnLine(absl::string_view line) override;
 
   JobResult Train(const std::string& checkpoint_in);
   void StartUploader();
@@ -65,6 +66,7 @@ class Job : private TrainingObserver {
   JobResult Fail(const FailedLine& failed) const;
   JobResult Return(const std::string& reason, const std::string& unusable_checkpoint_id) const;
   JobResult Drop() const;
+  // With the lines that the server has not acknowledged.
   v1::ReportRequest NewReport() const;
   double Seconds() const;
 

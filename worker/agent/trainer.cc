@@ -29,7 +29,7 @@ bool IsLog(const TrainerLine& line) { return std::holds_alternative<LogLine>(lin
 
 }  // namespace
 
-absl::Status Trainer::Prepare(const TrainingJob& job) {
+absl::Status Trainer::Prepare(const TrainingJob& job, TrainingObserver* observer) {
   // What a kept program said since its last job: only its log, if it keeps to the protocol.
   while (process_ != nullptr) {
     const std::optional<TrainerEvent> event = process_->Poll();
@@ -53,6 +53,7 @@ absl::Status Trainer::Prepare(const TrainingJob& job) {
     if (!started.ok()) return started.status();
     process_ = *std::move(started);
   }
+  process_->set_on_stderr([observer](const std::string& line) { observer->OnLine(line); });
   process_->Send(job.line);
   return absl::OkStatus();
 }
@@ -60,9 +61,16 @@ absl::Status Trainer::Prepare(const TrainingJob& job) {
 TrainingEnd Trainer::Run(const TrainingJob& job, TrainingObserver* observer, const WakeEvent& drop,
                          const WakeEvent& leave) {
   if (drop.IsSet() || leave.IsSet()) return TrainingInterrupted();
-  if (const absl::Status s = Prepare(job); !s.ok()) {
+  if (const absl::Status s = Prepare(job, observer); !s.ok()) {
     return Crash(absl::StrCat("the trainer could not be started: ", s.message()));
   }
+  TrainingEnd end = Attend(job, observer, drop, leave);
+  if (process_ != nullptr) process_->set_on_stderr(nullptr);
+  return end;
+}
+
+TrainingEnd Trainer::Attend(const TrainingJob& job, TrainingObserver* observer,
+                            const WakeEvent& drop, const WakeEvent& leave) {
   Said said;
   said.epoch = said.checkpoint = job.from_epoch;
   const WakeEvent* const wakes[] = {&drop, &leave};
@@ -72,7 +80,7 @@ TrainingEnd Trainer::Run(const TrainingJob& job, TrainingObserver* observer, con
     if (const auto* output = std::get_if<OutputLine>(&event); output != nullptr) {
       end = OnLine(job, *output, &said, observer);
     } else if (const auto* exit = std::get_if<TrainerExit>(&event); exit != nullptr) {
-      end = OnExit(job, *exit, said);
+      end = OnExit(job, *exit, said, observer);
     } else if (std::holds_alternative<TrainerSilent>(event)) {
       end = OnSilence();
     } else if (drop.IsSet()) {
@@ -110,10 +118,11 @@ TrainerLine Trainer::Read(const TrainingJob& job, const OutputLine& output,
                                     "]; epochs count up from from_epoch + 1 to to_epoch")};
 }
 
-bool Trainer::Hear(const TrainingJob& job, const TrainerLine& line, Said* said,
-                   TrainingObserver* observer) {
+bool Trainer::Hear(const TrainingJob& job, const OutputLine& output, const TrainerLine& line,
+                   Said* said, TrainingObserver* observer) {
   if (const auto* log = std::get_if<LogLine>(&line); log != nullptr) {
     spdlog::info("{}: {}", job.name, log->text);
+    observer->OnLine(output.text);
     return true;
   }
   said->anything = true;
@@ -133,7 +142,7 @@ bool Trainer::Hear(const TrainingJob& job, const TrainerLine& line, Said* said,
 std::optional<TrainingEnd> Trainer::OnLine(const TrainingJob& job, const OutputLine& output,
                                            Said* said, TrainingObserver* observer) {
   TrainerLine line = Read(job, output, *said);
-  if (Hear(job, line, said, observer)) return std::nullopt;
+  if (Hear(job, output, line, said, observer)) return std::nullopt;
   if (auto* malformed = std::get_if<MalformedLine>(&line); malformed != nullptr) {
     StopProcess(options_.stop_grace);
     return TrainingFailed{.failed = {.reason = std::move(malformed->why)}};
@@ -145,7 +154,7 @@ std::optional<TrainingEnd> Trainer::OnLine(const TrainingJob& job, const OutputL
 }
 
 std::optional<TrainingEnd> Trainer::OnExit(const TrainingJob& job, const TrainerExit& exit,
-                                           const Said& said) {
+                                           const Said& said, TrainingObserver* observer) {
   const std::string why = WithStderr(absl::StrCat("the trainer ", exit.Describe()), *process_);
   const bool out_of_memory = SaysOutOfMemory(process_->StderrTail());
   process_.reset();
@@ -153,7 +162,7 @@ std::optional<TrainingEnd> Trainer::OnExit(const TrainingJob& job, const Trainer
   // one it never read, and nobody is to blame.
   if (reused_ && !said.anything) {
     spdlog::debug("{}: {} before the job; starting it anew", job.name, why);
-    if (const absl::Status s = Prepare(job); !s.ok()) {
+    if (const absl::Status s = Prepare(job, observer); !s.ok()) {
       return Crash(absl::StrCat("the trainer could not be started: ", s.message()));
     }
     return std::nullopt;
@@ -197,7 +206,7 @@ TrainingEnd Trainer::FinishLeaving(const TrainingJob& job, Said* said, TrainingO
       return TrainingInterrupted();
     }
     TrainerLine line = Read(job, *output, *said);
-    if (Hear(job, line, said, observer)) continue;
+    if (Hear(job, *output, line, said, observer)) continue;
     if (auto* done = std::get_if<DoneLine>(&line); done != nullptr) return std::move(*done);
     spdlog::warn("{}: the trainer printed {} after SIGTERM, which is no failure", job.name,
                  Quoted(output->text));

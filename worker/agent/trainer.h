@@ -8,6 +8,7 @@
 #include <string>
 #include <variant>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "worker/agent/trainer_lines.h"
 #include "worker/agent/trainer_process.h"
@@ -22,6 +23,8 @@ class TrainingObserver {
   virtual void OnEpoch(int64_t epoch, double error) = 0;
   // The file at checkpoint_out is whole, and holds this epoch.
   virtual void OnCheckpoint(int64_t epoch) = 0;
+  // A line for people: any of stderr, and of stdout what is no event. It may hold any bytes.
+  virtual void OnLine(absl::string_view) {}
 };
 
 // One job: a line for the trainer, and the epochs (from, to] that it is to train.
@@ -80,16 +83,20 @@ class Trainer {
     int64_t checkpoint = 0;
   };
 
-  absl::Status Prepare(const TrainingJob& job);
+  // Sends the job to the program, whose stderr goes to the observer from then on.
+  absl::Status Prepare(const TrainingJob& job, TrainingObserver* observer);
+  // Hears a job that was sent to its end.
+  TrainingEnd Attend(const TrainingJob& job, TrainingObserver* observer, const WakeEvent& drop,
+                     const WakeEvent& leave);
   // What the line says; malformed too when it is too long, or its epoch is out of order or range.
   TrainerLine Read(const TrainingJob& job, const OutputLine& output, const Said& said) const;
   // Passes on what a job says before its end; false when the line is not of that kind.
-  static bool Hear(const TrainingJob& job, const TrainerLine& line, Said* said,
-                   TrainingObserver* observer);
+  static bool Hear(const TrainingJob& job, const OutputLine& output, const TrainerLine& line,
+                   Said* said, TrainingObserver* observer);
   std::optional<TrainingEnd> OnLine(const TrainingJob& job, const OutputLine& output, Said* said,
                                     TrainingObserver* observer);
   std::optional<TrainingEnd> OnExit(const TrainingJob& job, const TrainerExit& exit,
-                                    const Said& said);
+                                    const Said& said, TrainingObserver* observer);
   TrainingEnd OnSilence();
   TrainingEnd FinishLeaving(const TrainingJob& job, Said* said, TrainingObserver* observer,
                             const WakeEvent& drop);

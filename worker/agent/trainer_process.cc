@@ -169,7 +169,15 @@ TrainerProcess::TrainerProcess(size_t max_line_bytes, pid_t pid)
       stderr_lines_(kStderrTailBytes),
       last_life_(Now()) {}
 
-TrainerProcess::~TrainerProcess() { Stop(absl::ZeroDuration()); }
+TrainerProcess::~TrainerProcess() {
+  Stop(absl::ZeroDuration());
+  TellStderr();
+}
+
+void TrainerProcess::set_on_stderr(std::function<void(const std::string&)> on_stderr) {
+  TellStderr();
+  on_stderr_ = std::move(on_stderr);
+}
 
 void TrainerProcess::Send(absl::string_view line) {
   absl::StrAppend(&unsent_, line, "\n");
@@ -180,6 +188,7 @@ void TrainerProcess::Send(absl::string_view line) {
 
 std::optional<TrainerEvent> TrainerProcess::Ready() {
   if (std::optional<OutputLine> line = stdout_lines_.Next()) return *std::move(line);
+  TellStderr();
   if (exit_.has_value()) return *exit_;
   return std::nullopt;
 }
@@ -262,6 +271,7 @@ void TrainerProcess::KeepStderrTail() {
   while (std::optional<OutputLine> line = stderr_lines_.Next()) {
     std::string text = ValidUtf8(line->text);
     spdlog::info("trainer stderr: {}", text);
+    if (on_stderr_ != nullptr) untold_stderr_.push_back(text);
     stderr_tail_bytes_ += text.size() + 1;
     stderr_tail_.push_back(std::move(text));
     while (stderr_tail_.size() > kStderrTailLines ||
@@ -270,6 +280,11 @@ void TrainerProcess::KeepStderrTail() {
       stderr_tail_.pop_front();
     }
   }
+}
+
+void TrainerProcess::TellStderr() {
+  const std::vector<std::string> lines = std::exchange(untold_stderr_, {});
+  for (const std::string& line : lines) on_stderr_(line);
 }
 
 std::string TrainerProcess::StderrTail() const {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,6 +66,10 @@ class TrainerProcess {
   // about earlier work explains nothing that comes after.
   void Send(absl::string_view line);
 
+  // Called with each line of stderr, valid UTF-8, until another one is set; null: nobody. Lines
+  // that were read together with some of stdout come behind those: last words are mostly of stderr.
+  void set_on_stderr(std::function<void(const std::string&)> on_stderr);
+
   // Waits for what comes first. Lines that were read come before all else. TrainerSilent when
   // neither stdout nor stderr brought anything for `silence_limit`, nor a line was sent to it.
   TrainerEvent Next(absl::Duration silence_limit, absl::Span<const WakeEvent* const> wakes);
@@ -105,7 +110,8 @@ class TrainerProcess {
   void ReadStdout();
   void ReadStderr();
   void KeepStderrTail();
-  void OnExit();  // Kills what is left of the group and reads what is left in the pipes.
+  void TellStderr();  // What on_stderr_ was not told yet.
+  void OnExit();      // Kills what is left of the group and reads what is left in the pipes.
   void AwaitGroup(absl::Time deadline);
 
   const pid_t pid_;  // Of the guard, and the group.
@@ -118,6 +124,8 @@ class TrainerProcess {
   LineSplitter stderr_lines_;
   std::deque<std::string> stderr_tail_;
   size_t stderr_tail_bytes_ = 0;
+  std::function<void(const std::string&)> on_stderr_;
+  std::vector<std::string> untold_stderr_;
   absl::Time last_life_;
   bool terminated_ = false;   // By Terminate().
   bool shell_ended_ = false;  // The group may live on.

@@ -1,4 +1,4 @@
-#include "server/service/options.h"
+#include "server/daemon/options.h"
 
 #include "CLI/CLI.hpp"
 #include "common/duration_flag.h"
@@ -11,6 +11,7 @@ constexpr char kFooter[] = R"(
 Examples:
   halving-server                                  # 127.0.0.1:7070, data in ./halving-data
   halving-server --listen 0.0.0.0:7070 --data-dir /var/lib/halving
+  halving-server --http 0.0.0.0:7080 --http-host tuner.example.org
   halving-server --config /etc/halving/server.toml
   halving-server verify --data-dir /var/lib/halving
   halving-server restore backup.db --data-dir /var/lib/halving-2
@@ -48,6 +49,20 @@ void AddSize(CLI::App& app, const std::string& name, const std::string& variable
       ->default_str(std::to_string(bytes >> 30) + "GiB");
 }
 
+void AddHttpOptions(CLI::App& app, ServerOptions& options) {
+  app.add_option("--http", options.http,
+                 "Address and port of the dashboard, its API and /metrics; off for none. The "
+                 "default is done without when it is taken")
+      ->envname("HALVING_HTTP")
+      ->capture_default_str();
+  app.add_option("--http-host", options.http_hosts,
+                 "A name that the dashboard is reached by beside its addresses, localhost and this "
+                 "machine's name; may be repeated")
+      ->envname("HALVING_HTTP_HOST")
+      ->delimiter(',')
+      ->type_name("NAME");
+}
+
 void AddCheckpointOptions(CLI::App& app, ServerOptions& options) {
   app.add_option("--checkpoint-dir", options.checkpoint_dir,
                  "Directory of the checkpoints; on a file system that workers see under the same "
@@ -79,6 +94,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   app.add_option("--data-dir", options.data_dir, "Directory of the journal; made if missing")
       ->envname("HALVING_DATA_DIR")
       ->capture_default_str();
+  AddHttpOptions(app, options);
   AddCheckpointOptions(app, options);
   AddDuration(&app, "--compact-after", &options.compact_after,
               "How long after a study's end its events take less room in the journal",
@@ -94,6 +110,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return {.exit_code = app.exit(error) == 0 ? kExitOk : kExitUsage};
   }
+  options.http_given = app.get_option("--http")->count() > 0;
   return {.options = options};
 }
 

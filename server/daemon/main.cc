@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <thread>
 
@@ -17,13 +18,16 @@
 #include "common/log.h"
 #include "common/open_files.h"
 #include "common/version.h"
+#include "server/daemon/offline_commands.h"
+#include "server/daemon/options.h"
+#include "server/dashboard/dashboard.h"
 #include "server/engine/engine.h"
+#include "server/metrics/server_metrics.h"
 #include "server/service/checkpoint_keeper.h"
 #include "server/service/grpc_server.h"
-#include "server/service/offline_commands.h"
-#include "server/service/options.h"
 #include "server/store/checkpoint_store.h"
 #include "server/store/sqlite_journal.h"
+#include "server/store/trial_logs.h"
 #include "spdlog/spdlog.h"
 
 namespace halving {
@@ -78,6 +82,44 @@ absl::StatusOr<std::unique_ptr<CheckpointStore>> OpenStore(const ServerOptions& 
                                 .free_bytes = options.keep_free_bytes});
 }
 
+// Size of the journal with what waits beside it.
+int64_t JournalBytes(const std::string& data_dir) {
+  int64_t bytes = 0;
+  for (const char* name : {"/journal.db", "/journal.db-wal"}) {
+    std::error_code error;
+    const uintmax_t size = std::filesystem::file_size(data_dir + name, error);
+    if (!error) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
+// Null: there is none, as it was asked for or as its usual address is taken.
+absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& options,
+                                                          Dashboard::Parts parts) {
+  if (options.http == "off") return nullptr;
+  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard = Dashboard::Start(
+      {.listen = options.http, .hosts = {options.http_hosts.begin(), options.http_hosts.end()}},
+      std::move(parts));
+  if (dashboard.ok()) {
+    spdlog::info("dashboard on http://{}", (*dashboard)->address());
+  } else if (!options.http_given) {
+    spdlog::warn("no dashboard: {}", std::string(dashboard.status().message()));
+    return nullptr;
+  }
+  return dashboard;
+}
+
+// Of the studies that there are.
+std::unique_ptr<TrialLogs> OpenLogs(const ServerOptions& options, const Scheduler& scheduler) {
+  auto logs = std::make_unique<TrialLogs>(
+      options.data_dir + "/logs.db",
+      TrialLogs::Options{.warn = [](const std::string& what) { spdlog::warn("{}", what); }});
+  absl::btree_set<StudyUid> studies;
+  for (const auto& [uid, study] : scheduler.studies()) studies.insert(uid);
+  logs->ForgetAllBut(studies);
+  return logs;
+}
+
 int Serve(const ServerOptions& options) {
   absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
   if (!directory.ok()) return Fail(directory.status(), kExitDataDir);
@@ -88,35 +130,58 @@ int Serve(const ServerOptions& options) {
       Engine::Create(journal->get(), Clock::Real(), {.compact_after = options.compact_after});
   if (!engine.ok()) return Fail(engine.status(), JournalExitCode(engine.status()));
 
+  ServerMetrics metrics;
+  StudyFeeds feeds(engine->get());
+  (*engine)->AddObserver(&metrics);
+  (*engine)->AddObserver(&feeds);
   absl::StatusOr<std::unique_ptr<CheckpointStore>> store = OpenStore(options, **journal);
   if (!store.ok()) return Fail(store.status(), kExitDataDir);
   absl::StatusOr<std::unique_ptr<CheckpointKeeper>> keeper =
       CheckpointKeeper::Create(engine->get(), store->get(), options.forget_checkpoints);
   if (!keeper.ok()) return Fail(keeper.status(), kExitDataDir);
+  const std::unique_ptr<TrialLogs> logs = OpenLogs(options, (*engine)->scheduler());
   // However this ends: what the engine still has to say, it says to a keeper that is there.
   const absl::Cleanup stop = [&keeper, &engine] {
     (*keeper)->Stop();
     (*engine)->Stop();
   };
+  const GrpcServer::Parts parts{.keeper = keeper->get(), .logs = logs.get(), .metrics = &metrics};
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(options.listen, keeper->get(), (*journal)->secret());
+      GrpcServer::Start(options.listen, parts, (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
   }
-  (*engine)->OnHealthChange([&server](bool serving) {
+  const absl::StatusOr<std::unique_ptr<Dashboard>> dashboard = StartDashboard(
+      options, {.engine = engine->get(),
+                .channel = (*server)->InProcessChannel(),
+                .feeds = &feeds,
+                .metrics = &metrics,
+                .sources = {.engine = engine->get(),
+                            .journal_bytes = [&] { return JournalBytes(options.data_dir); },
+                            .checkpoint_bytes = [&] { return (*store)->total_bytes(); },
+                            .checkpoint_limit_bytes = options.max_checkpoints_bytes}});
+  if (!dashboard.ok()) {
+    return Fail(dashboard.status(),
+                absl::IsInvalidArgument(dashboard.status()) ? kExitUsage : kExitAddress);
+  }
+  (*engine)->OnHealthChange([&](bool serving) {
     serving ? spdlog::info("the journal can be written again")
             : spdlog::error("the disk is full: calls are refused until the journal can be written");
     (*server)->SetServing(serving);
+    metrics.SetJournalWritable(serving);
+    if (*dashboard != nullptr) (*dashboard)->SetJournalWritable(serving);
   });
   (*engine)->Start();
   spdlog::info("halving-server {} listening on {}, data in {}", kVersion, (*server)->address(),
                options.data_dir);
   AwaitStop();
+  if (*dashboard != nullptr) (*dashboard)->Stop();
   (*engine)->Drain();
   (*server)->Shutdown(kShutdownGrace);
   (*keeper)->Stop();
   (*engine)->Stop();
+  logs->Stop();
   spdlog::info("stopped");
   return kExitOk;
 }

@@ -1,9 +1,9 @@
 // `halving-server verify` and `halving-server restore`.
-#ifndef HALVING_SERVER_SERVICE_OFFLINE_COMMANDS_H_
-#define HALVING_SERVER_SERVICE_OFFLINE_COMMANDS_H_
+#ifndef HALVING_SERVER_DAEMON_OFFLINE_COMMANDS_H_
+#define HALVING_SERVER_DAEMON_OFFLINE_COMMANDS_H_
 
 #include "absl/status/status.h"
-#include "server/service/options.h"
+#include "server/daemon/options.h"
 
 namespace halving {
 
@@ -18,4 +18,4 @@ ExitCode RunRestore(const ServerOptions& options);
 
 }  // namespace halving
 
-#endif  // HALVING_SERVER_SERVICE_OFFLINE_COMMANDS_H_
+#endif  // HALVING_SERVER_DAEMON_OFFLINE_COMMANDS_H_

@@ -1,4 +1,4 @@
-#include "server/service/offline_commands.h"
+#include "server/daemon/offline_commands.h"
 
 #include <filesystem>
 #include <iostream>

@@ -1,10 +1,11 @@
 // What halving-server is told when it starts.
-#ifndef HALVING_SERVER_SERVICE_OPTIONS_H_
-#define HALVING_SERVER_SERVICE_OPTIONS_H_
+#ifndef HALVING_SERVER_DAEMON_OPTIONS_H_
+#define HALVING_SERVER_DAEMON_OPTIONS_H_
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -15,6 +16,9 @@ enum class ServerCommand { kServe, kVerify, kRestore };
 struct ServerOptions {
   ServerCommand command = ServerCommand::kServe;
   std::string listen = "127.0.0.1:7070";
+  std::string http = "127.0.0.1:7080";  // "off": none.
+  bool http_given = false;              // Not the default: to be had, or the start fails.
+  std::vector<std::string> http_hosts;
   std::string data_dir = "./halving-data";
   std::string checkpoint_dir;  // Empty: in data_dir.
   int64_t max_checkpoint_bytes = int64_t{16} << 30;
@@ -31,7 +35,7 @@ enum ExitCode : int {
   kExitOk = 0,
   kExitOther = 1,
   kExitUsage = 2,
-  kExitAddress = 3,  // --listen cannot be bound.
+  kExitAddress = 3,  // --listen or --http cannot be bound.
   kExitDataDir = 4,  // --data-dir is in use, unreadable, or no journal of ours.
   kExitDamaged = 5,  // The journal is damaged: restore a backup.
 };
@@ -46,4 +50,4 @@ ParsedOptions ParseOptions(int argc, char** argv);
 
 }  // namespace halving
 
-#endif  // HALVING_SERVER_SERVICE_OPTIONS_H_
+#endif  // HALVING_SERVER_DAEMON_OPTIONS_H_

@@ -1,0 +1,68 @@
+// HttpServer: cpp-httplib with the manners that a server of ours needs.
+#ifndef HALVING_SERVER_DASHBOARD_HTTP_SERVER_H_
+#define HALVING_SERVER_DASHBOARD_HTTP_SERVER_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "httplib.h"
+#include "server/dashboard/event_stream.h"
+#include "server/dashboard/json_api.h"
+#include "server/dashboard/study_feed.h"
+
+namespace halving {
+
+// Answers come with headers that keep foreign pages out, errors as JSON, and no request for a host
+// that is not this one is served: docs/http.md, "What it refuses". It knows no study. Thread-safe
+// once it is started.
+class HttpServer {
+ public:
+  // `hosts`: names of this server beside its addresses, localhost and the machine's own.
+  explicit HttpServer(const std::set<std::string>& hosts);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // ---- before Start()
+  void Serve(const JsonApi::Route& route);
+  // With a status, headers and a body as `handler` sets them by Send().
+  void Get(const std::string& pattern, httplib::Server::Handler handler);
+  // 503 while there are as many streams as it has threads for.
+  using OpenStream =
+      std::function<absl::StatusOr<std::unique_ptr<EventStream>>(const httplib::Request&)>;
+  void Stream(const std::string& pattern, OpenStream open);
+
+  // INVALID_ARGUMENT: `listen` is no host:port. UNAVAILABLE: it cannot be bound.
+  absl::Status Start(const std::string& listen);
+  // host:port as bound.
+  const std::string& address() const { return address_; }
+  // Waits for requests under way; streams must have been told to end.
+  void Stop();
+
+  // Sends a text that outlives the answer. Not by set_content(), which compresses with the highest
+  // effort: half a second of a core for a script.
+  static void Send(httplib::Response& response, int status, const std::string& type,
+                   SharedText text);
+  static void SendError(httplib::Response& response, const absl::Status& status);
+
+ private:
+  // Whether the request may be served; else the answer is set.
+  bool Admit(const httplib::Request& request, httplib::Response& response) const;
+  bool IsOurs(const std::string& host) const;
+  void SetHandlers();
+
+  std::set<std::string> hosts_;
+  httplib::Server server_;
+  std::thread thread_;
+  std::string address_;
+  std::atomic<int> streams_ = 0;
+};
+
+}  // namespace halving
+
+#endif  // HALVING_SERVER_DASHBOARD_HTTP_SERVER_H_

@@ -1,0 +1,218 @@
+#include "server/dashboard/study_feed.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/status.h"
+#include "server/dashboard/ask_engine.h"
+#include "server/dashboard/figure.h"
+#include "server/dashboard/json.h"
+#include "server/service/views.h"
+
+namespace halving {
+namespace {
+
+constexpr absl::Duration kStatusEvery = absl::Seconds(1);
+constexpr absl::Duration kPictureEvery = absl::Seconds(1);
+constexpr absl::Duration kKeptFor = absl::Minutes(1);
+// Each takes some hundred bytes a trial.
+constexpr size_t kMostKept = 16;
+
+// The curves of the figure's best trials, which lie in the engine only.
+absl::Status AddCurves(Engine* engine, StudyUid uid, v1::Figure* figure) {
+  const std::vector<TrialId> ids = CurvesFor(*figure);
+  using Curves = absl::btree_map<TrialId, v1::FigureTrial>;
+  HV_ASSIGN_OR_RETURN(
+      const Curves curves,
+      AskEngine<Curves>(engine, [uid, ids](const Engine::View& view) -> absl::StatusOr<Curves> {
+        Curves found;
+        const Study* study = view.scheduler.FindStudy(uid);
+        if (study == nullptr) return absl::NotFoundError("the study was deleted");
+        for (const TrialId id : ids) ShowCurve(*study->FindTrial(id), &found[id]);
+        return found;
+      }));
+  for (v1::FigureTrial& trial : *figure->mutable_drawn()) {
+    const auto found = curves.find(static_cast<TrialId>(trial.id()));
+    if (found != curves.end()) *trial.mutable_curve() = found->second.curve();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StudyFeed::StudyFeed(Engine* engine, StudyFacts facts)
+    : engine_(engine), mirror_(engine, std::move(facts)) {}
+
+StudyFeed::~StudyFeed() {
+  gone_->store(true);
+  engine_->Sweep();
+}
+
+absl::StatusOr<StudyFeed::Picture> StudyFeed::Figure() {
+  HV_RETURN_IF_ERROR(mirror_.Refresh());
+  MutexLock lock(&picture_mu_);
+  const std::string etag = absl::StrCat("\"", mirror_.facts().uid, "-", mirror_.version(), "\"");
+  const absl::Time now = Clock::Real()->Now();
+  const bool fresh =
+      picture_.json != nullptr && (picture_.etag == etag || now < drawn_ + kPictureEvery);
+  if (fresh) return picture_;
+  v1::Figure figure;
+  ShowFigure(mirror_, &figure);
+  HV_RETURN_IF_ERROR(AddCurves(engine_, mirror_.facts().uid, &figure));
+  picture_ = {.json = std::make_shared<const std::string>(ToJson(figure)), .etag = etag};
+  drawn_ = now;
+  return picture_;
+}
+
+void StudyFeed::Take(const absl::Status& status, const Engine::View& view) {
+  const Study* study = status.ok() ? view.scheduler.FindStudy(mirror_.facts().uid) : nullptr;
+  MutexLock lock(&mu_);
+  watching_ = false;
+  if (study != nullptr) {
+    status_.Clear();
+    ShowStatus(view.scheduler, *study, view.now, &status_);
+    trouble_ = nullptr;
+    ++number_;
+    version_ = study->version();
+    ended_ = study->ended();
+    earliest_ = view.now + kStatusEvery;
+  } else if (status.ok() || absl::IsNotFound(status)) {
+    deleted_ = true;
+  } else {
+    // A full disk, or the end: Close() tells which.
+    trouble_ = std::make_shared<const std::string>(ErrorJson(status));
+    ++number_;
+    earliest_ = view.now + kStatusEvery;
+  }
+  changed_.NotifyAll();
+}
+
+void StudyFeed::Watch() {
+  std::string name;
+  uint64_t version = 0;
+  absl::Time earliest;
+  {
+    MutexLock lock(&mu_);
+    if (watching_ || ended_ || deleted_ || closing_) return;
+    // After trouble there is no change to wait for, only time.
+    version = trouble_ == nullptr ? version_ : 0;
+    earliest = earliest_;
+    watching_ = true;
+  }
+  engine_->PostWatch(
+      mirror_.facts().name, version, earliest, gone_,
+      [feed = weak_from_this()](const absl::Status& status, const Engine::View& view) {
+        const std::shared_ptr<StudyFeed> kept = feed.lock();
+        if (kept != nullptr) kept->Take(status, view);
+      });
+}
+
+StudyFeed::News StudyFeed::Tell(uint64_t seen) const {
+  if (closing_) return {.kind = News::Kind::kClosing};
+  if (number_ != seen) {
+    if (trouble_ != nullptr) {
+      return {.kind = News::Kind::kUnavailable, .number = number_, .text = trouble_};
+    }
+    return {.kind = News::Kind::kStatus, .number = number_};
+  }
+  if (deleted_) return {.kind = News::Kind::kDeleted};
+  if (ended_) return {.kind = News::Kind::kEnded};
+  return {.kind = News::Kind::kNothing, .number = seen};
+}
+
+StudyFeed::News StudyFeed::Await(uint64_t seen, absl::Duration patience) {
+  const absl::Time deadline = Clock::Real()->Now() + patience;
+  while (true) {
+    Watch();
+    MutexLock lock(&mu_);
+    News news = Tell(seen);
+    const absl::Duration left = deadline - Clock::Real()->Now();
+    if (news.kind != News::Kind::kNothing || left <= absl::ZeroDuration()) return news;
+    changed_.WaitFor(&mu_, left);
+  }
+}
+
+void StudyFeed::AddText(News* news) {
+  MutexLock json_lock(&json_mu_);
+  v1::StudyStatus status;
+  {
+    MutexLock lock(&mu_);
+    news->number = number_;
+    if (json_number_ != number_) status = status_;
+  }
+  if (json_number_ != news->number) {
+    json_ = std::make_shared<const std::string>(ToJson(status));
+    json_number_ = news->number;
+  }
+  news->text = json_;
+}
+
+StudyFeed::News StudyFeed::Next(uint64_t seen, absl::Duration patience) {
+  News news = Await(seen, patience);
+  if (news.kind == News::Kind::kStatus) AddText(&news);
+  return news;
+}
+
+void StudyFeed::Close() {
+  MutexLock lock(&mu_);
+  closing_ = true;
+  changed_.NotifyAll();
+}
+
+std::shared_ptr<StudyFeed> StudyFeeds::Known(StudyUid uid) {
+  const absl::Time now = Clock::Real()->Now();
+  for (auto at = feeds_.begin(); at != feeds_.end();) {
+    const bool idle = at->second.used + kKeptFor < now && at->second.feed.use_count() == 1;
+    at = idle && at->first != uid ? feeds_.erase(at) : std::next(at);
+  }
+  const auto at = feeds_.find(uid);
+  if (at == feeds_.end()) return nullptr;
+  at->second.used = now;
+  return at->second.feed;
+}
+
+absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Find(const std::string& name) {
+  HV_ASSIGN_OR_RETURN(StudyFacts facts,
+                      AskEngine<StudyFacts>(
+                          engine_, [name](const Engine::View& view) -> absl::StatusOr<StudyFacts> {
+                            const Study* study = view.scheduler.FindStudy(name);
+                            if (study == nullptr) return NoStudy(name);
+                            return FactsOf(*study);
+                          }));
+  MutexLock lock(&mu_);
+  std::shared_ptr<StudyFeed> feed = Known(facts.uid);
+  if (feed != nullptr) return feed;
+  if (closing_) return absl::UnavailableError("the server is going down");
+  if (feeds_.size() >= kMostKept) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(feeds_.size(),
+                     " studies are looked at already, the most that this server shows at a time; "
+                     "close some pages, or try again in a minute"));
+  }
+  const StudyUid uid = facts.uid;
+  feed = std::make_shared<StudyFeed>(engine_, std::move(facts));
+  feeds_[uid] = {.feed = feed, .used = Clock::Real()->Now()};
+  any_ = true;
+  return feed;
+}
+
+void StudyFeeds::OnCommitted(absl::Span<const Event> events, absl::Duration /*took*/) {
+  if (!any_) return;
+  MutexLock lock(&mu_);
+  for (const Event& event : events) {
+    const auto at = feeds_.find(StudyOf(event));
+    if (at != feeds_.end()) at->second.feed->mirror().Note(event);
+  }
+  any_ = !feeds_.empty();
+}
+
+void StudyFeeds::Close() {
+  MutexLock lock(&mu_);
+  closing_ = true;
+  for (auto& [uid, entry] : feeds_) entry.feed->Close();
+}
+
+}  // namespace halving
