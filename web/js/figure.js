@@ -2,7 +2,7 @@
 // dataset, with gaps between them: a chart of some datasets draws faster than one of thousands.
 import {axis, endChart, errorCut, logTicks, makeChart, token, tooltip} from './charts.js';
 import {card, h, setAttribute, setText} from './dom.js';
-import {configValue, count, error, number, plural, stateName} from './format.js';
+import {configValue, count, error, number, ordered, plural, stateName} from './format.js';
 
 const TABLE_ROWS = 200;
 
@@ -51,8 +51,9 @@ const hoverLine = {
 
 export class FigureCard {
   // `open(id)` shows a trial; `options` are shared by the study's charts: {log}.
-  constructor(open, options, changed) {
+  constructor(open, parameters, options, changed) {
     this.open = open;
+    this.parameters = parameters;
     this.options = options;
     this.byEpoch = false;
     this.figure = null;
@@ -185,7 +186,7 @@ export class FigureCard {
   }
 
   lines(trial) {
-    const config = Object.entries(trial.config ?? {});
+    const config = Object.entries(ordered(trial.config, this.parameters));
     const lines = config.slice(0, 10).map(([key, value]) => `${key}: ${configValue(value)}`);
     if (config.length > 10) lines.push(`and ${config.length - 10} more`);
     for (const r of trial.results) {

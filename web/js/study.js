@@ -3,7 +3,7 @@ import {Tagged, get, pacer, studyPath} from './api.js';
 import {ActionBar} from './actions.js';
 import {announce, card, childAt, command, copyButton, h, icon, problem, reconcile, setText} from './dom.js';
 import {FigureCard} from './figure.js';
-import {configValue, count, duration, error, lastResult, percent, plural, policyName, searcherName, seconds, stateName,
+import {configValue, count, duration, error, lastResult, ordered, percent, plural, policyName, searcherName, seconds, stateName,
   toNumber} from './format.js';
 import {Live} from './live.js';
 import {RungsCard} from './rungs.js';
@@ -56,12 +56,12 @@ class BestCard {
     this.element = card('Best config', {id: 'best'}, this.empty, this.full);
   }
 
-  update(best) {
+  update(best, parameters) {
     this.full.hidden = !best;
     this.empty.hidden = Boolean(best);
     if (!best) return;
     const last = lastResult(best);
-    this.config = best.config ?? {};
+    this.config = ordered(best.config, parameters);
     const text = JSON.stringify([best.id, best.config, last]);
     if (text === this.text) return;
     this.text = text;
@@ -216,7 +216,7 @@ class StudyPage {
   build(status) {
     const {name, open, options} = this;
     this.head = new Header(name, () => this.status, () => this.changed());
-    this.figure = new FigureCard(open, options, () => this.redraw());
+    this.figure = new FigureCard(open, status.study.spec.parameters, options, () => this.redraw());
     this.best = new BestCard(name, open.href);
     this.rungs = new RungsCard(status.study);
     this.progress = new ProgressCard(open, options);
@@ -240,7 +240,7 @@ class StudyPage {
     this.status = status;
     if (!before) this.build(status);
     this.head.update(status);
-    this.best.update(status.best);
+    this.best.update(status.best, status.study.spec.parameters);
     this.rungs.update(status);
     this.running.update(status);
     const idle = status.study.endTime !== undefined && status.running.length === 0;

@@ -2,7 +2,7 @@
 import {get, pacer, studyPath} from './api.js';
 import {axis, endChart, errorCut, makeChart, token, tooltip} from './charts.js';
 import {card, command, copyButton, h, problem, reconcile, setAttribute, setText} from './dom.js';
-import {bytes, configValue, count, duration, error, lastResult, number, plural, seconds, stateName} from './format.js';
+import {bytes, configValue, count, duration, error, lastResult, number, ordered, plural, seconds, stateName} from './format.js';
 import {Live} from './live.js';
 import {studyHref} from './study.js';
 import {DataTable, cells, chip} from './tables.js';
@@ -191,10 +191,11 @@ class TrialPage {
     this.results = resultsTable();
     this.checkpoints = checkpointsCard(this.name, this.id);
     this.log = new LogCard();
+    const values = ordered(trial.config, this.status?.study.spec.parameters);
     const config = card('Config', {id: 'config'},
-      h('dl', {class: 'config'}, Object.entries(trial.config).map(([key, value]) =>
+      h('dl', {class: 'config'}, Object.entries(values).map(([key, value]) =>
         h('div', null, h('dt', null, key), h('dd', {title: String(value)}, configValue(value))))),
-      h('div', {class: 'row'}, copyButton('Copy as JSON', () => JSON.stringify(trial.config, null, 2))));
+      h('div', {class: 'row'}, copyButton('Copy as JSON', () => JSON.stringify(values, null, 2))));
     this.main.replaceChildren(
       h('div', {class: 'page-head'}, this.crumbs(),
         h('div', {class: 'title-row'}, h('h1', {tabindex: '-1'}, `Trial ${trial.id}`), this.chip), this.subtitle, this.failure),
