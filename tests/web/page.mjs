@@ -153,8 +153,8 @@ async function lost(browser, {name}) {
 }
 
 async function access(browser, {name}) {
-  const routes = [['#/', '#study-search'], [`#/studies/${name}`, '#trials tbody tr'], [`#/studies/${name}/trials/1`, '#results tbody tr'],
-    ['#/workers', '#workers tbody tr'], ['#/new', '#spec'], ['#/no/such/page', '.nothing h1']];
+  const routes = [['#/', '#study-search'], [`#/studies/${name}`, '#trials tbody tr'],
+    [`#/studies/${name}/trials/1`, '#results tbody tr'], ['#/workers', '#workers tbody tr'], ['#/new', '#spec'], ['#/no/such/page', '.nothing h1']];
   for (const dark of [false, true]) {
     const page = await browser.page({dark});
     for (const [hash, ready] of routes) {

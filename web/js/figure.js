@@ -144,7 +144,7 @@ export class FigureCard {
   build() {
     const rungs = this.figure.rungs;
     const epochs = axis('epochs', this.logEpochs ? 'logarithmic' : 'linear', {
-      suggestedMin: this.byEpoch ? Math.min(1, rungs[0]) : rungs[0], suggestedMax: rungs.at(-1),
+      bounds: 'data', suggestedMin: this.byEpoch ? Math.min(1, rungs[0]) : rungs[0], suggestedMax: rungs.at(-1),
       afterBuildTicks: (scale) => { scale.ticks = rungs.map((value) => ({value})); },
       ticks: {callback: (value) => count(value)},
     });

@@ -38,7 +38,8 @@ function notFound({main, route}) {
   return 'Not found';
 }
 
-// What a page gets of its address: the query, a way to change it without leaving, and `arrived()` to call once its heading is there.
+// What a page gets of its address: the query, a way to change it without leaving, and `arrived()` to call once its heading is
+// there.
 function routeOf(path, search, signal) {
   return {
     query: new URLSearchParams(search),

@@ -194,7 +194,7 @@ export class ProgressCard {
           h('thead', null, h('tr', null, ['Trial', 'Error', 'Epochs', 'Time', 'Epochs spent'].map(
             (label, i) => h('th', {scope: 'col', class: i > 0 ? 'num' : null}, label)))), this.rows)));
     this.empty = h('p', {class: 'chart-empty', hidden: true}, 'No result yet.');
-    this.element = card('Best so far', {id: 'best-so-far', className: 'span-2', side: h('div', {class: 'toggles',
+    this.element = card('Best so far', {id: 'best-so-far', className: 'span-3', side: h('div', {class: 'toggles',
       role: 'radiogroup', 'aria-label': 'Against'}, radio('Time', true), radio('Epochs spent', false))},
     h('div', {class: 'chart chart-middle'}, this.canvas, this.empty), this.details);
     this.seen = new WhenSeen(this.element, () => this.draw());

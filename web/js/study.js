@@ -14,7 +14,7 @@ import {TrialsCard} from './trials.js';
 const REFRESH_MS = 2000;
 const LARGE_REFRESH_MS = 5000;
 const LARGE = 20000;  // Trials.
-const FEW_RUNNING = 10;
+const FEW_RUNNING = 4;
 
 export const studyHref = (name) => `#/studies/${encodeURIComponent(name)}`;
 export const trialHref = (name, id) => `${studyHref(name)}/trials/${id}`;
@@ -229,8 +229,9 @@ class StudyPage {
       h('pre', {tabindex: '0', 'aria-label': 'Specification as JSON'}, JSON.stringify({study: status.study.spec}, null, 2)));
     const failed = h('div', {id: 'figure-problem', class: 'span-3', hidden: true});
     this.figureProblem = failed;
-    this.main.replaceChildren(this.head.element, h('div', {class: 'grid'}, failed, this.figure.element, this.best.element,
-      this.rungs.element, this.progress.element, this.running.element, this.parameters.element, this.table.element, spec));
+    this.main.replaceChildren(this.head.element, h('div', {class: 'grid'}, failed, this.figure.element,
+      h('div', {class: 'stack'}, this.best.element, this.running.element),
+      this.rungs.element, this.progress.element, this.parameters.element, this.table.element, spec));
     this.route.arrived();
   }
 
@@ -245,7 +246,6 @@ class StudyPage {
     this.running.update(status);
     const idle = status.study.endTime !== undefined && status.running.length === 0;
     this.running.element.hidden = idle;
-    this.progress.element.classList.toggle('span-3', idle);
     this.tell(before, status);
     document.title = `${idle ? '' : `${percent(status.progress)} `}${this.name} – Halving`;
     this.refresh();

@@ -42,7 +42,7 @@ class CurveCard {
 
   build() {
     const all = [...this.curve, ...this.results];
-    const cut = errorCut(all.map((p) => p.y));
+    const cut = errorCut(all.map((p) => p.y), 20);  // A curve falls steeply at first.
     setText(this.note, cut.above > 0 ? `${plural(cut.above, 'value')} above ${number(cut.max)} cut off.` : '');
     return {
       type: 'line',
@@ -54,7 +54,7 @@ class CurveCard {
       ]},
       options: {
         scales: {
-          x: axis('epochs', 'linear', {suggestedMin: 0, suggestedMax: Math.max(...all.map((p) => p.x)),
+          x: axis('epochs', 'linear', {bounds: 'data', suggestedMin: 0, suggestedMax: Math.max(...all.map((p) => p.x)),
             ticks: {callback: (v) => (Number.isInteger(v) ? count(v) : ''), maxTicksLimit: 12}}),
           y: axis('error', 'linear', {max: cut.max, ticks: {callback: (v) => number(v)}}),
         },

@@ -52,11 +52,13 @@ const COLUMNS = [
   {key: 'utilisation', label: 'Busy, of late', sort: true, className: 'meter-cell',
     paint: (td, w) => cells.bar(td, w.utilisation, percent(w.utilisation))},
   {key: 'trial', label: 'Doing', sort: true, paint: paintTrial},
-  {key: 'host', label: 'Host and device', sort: true, paint: (td, w) => cells.text(td, [w.host, w.device].filter(Boolean).join(' · '))},
+  {key: 'host', label: 'Host and device', sort: true,
+    paint: (td, w) => cells.text(td, [w.host, w.device].filter(Boolean).join(' · '))},
   {key: 'objectives', label: 'Objectives', paint: (td, w) => cells.text(td, w.objectives.join(', ') || 'any')},
   {key: 'finished', label: 'Finished', sort: true, num: true, paint: (td, w) => cells.text(td, count(w.trialsFinished))},
   {key: 'lost', label: 'Leases lost', sort: true, num: true, paint: (td, w) => cells.text(td, count(w.leasesLost))},
-  {key: 'seen', label: 'Last seen', sort: true, num: true, paint: (td, w) => cells.text(td, `${duration(seconds(w.lastSeen))} ago`)},
+  {key: 'seen', label: 'Last seen', sort: true, num: true, paint: (td, w) => cells.text(td,
+    seconds(w.lastSeen) < 5 ? 'just now' : `${duration(seconds(w.lastSeen))} ago`)},
 ];
 
 class WorkersPage {
