@@ -134,6 +134,7 @@ async function lost(browser, {name}) {
   await page.waitForSelector('#lost-banner');
   check((await text(page, '#lost-banner')).includes('as it was at'), 'the banner does not say since when');
   check(await page.isVisible('#running tbody tr'), 'what was known is gone');
+  await accessible(page, 'without a server');
   await ask('start the server');
   await page.waitForSelector('#lost-banner', {state: 'detached', timeout: 30000});
   await page.waitForSelector('#link-state[data-kind="live"]');

@@ -100,7 +100,8 @@ export function errorCut(errors, far = 2.5) {
   if (limit <= at(0.9) || top <= limit) return {above: 0};
   let above = 0;
   while (sorted[sorted.length - 1 - above] > limit) above += 1;
-  return {max: Number(limit.toPrecision(2)), above};
+  const kept = sorted[sorted.length - 1 - above];
+  return {max: Number((kept + 0.05 * (kept - sorted[0])).toPrecision(3)), above};
 }
 
 // Ticks of a logarithmic axis that do not run into each other: 1, 2, 5 of each power, or only the powers.

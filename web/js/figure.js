@@ -69,7 +69,7 @@ export class FigureCard {
         h('table', null, h('caption', {class: 'sr-only'}, 'Results of the best trials'),
           h('thead', null, h('tr', null, ['Trial', 'State', 'Results: error at epochs'].map(
             (label) => h('th', {scope: 'col'}, label)))), this.rows)));
-    this.empty = h('p', {class: 'chart-empty'}, 'Results appear here as trials report their errors.');
+    this.empty = h('p', {class: 'chart-empty', hidden: true});
     this.box = h('div', {class: 'chart chart-large'}, this.canvas, this.empty);
     this.element = card('Error over epochs', {id: 'figure', className: 'span-2',
       side: h('div', {class: 'toggles'}, this.byEpochBox, this.logBox)},
@@ -83,18 +83,20 @@ export class FigureCard {
 
   update(figure) {
     this.figure = figure;
-    this.best = figure.drawn.filter((t) => t.results.length > 0).reduce(
+    this.best = figure.drawn.filter((t) => t.results.at(-1)?.error !== undefined).reduce(
       (best, trial) => (best === null || better(trial, best) < 0 ? trial : best), null);
     this.redraw();
   }
 
   redraw() {
     if (!this.figure) return;
-    const any = this.figure.drawn.length > 0;
+    this.measure();
+    const any = this.any;
+    setText(this.empty, this.diverged > 0 ? 'Every result so far has diverged.'
+      : 'Results appear here as trials report their errors.');
     this.empty.hidden = any;
     this.canvas.hidden = !any;
     if (!any) return;
-    this.measure();
     if (this.entry) {
       this.entry.recolor();
     } else {
@@ -107,6 +109,7 @@ export class FigureCard {
   measure() {
     const errors = this.figure.drawn.flatMap((t) => t.results.map((r) => r.error));
     const known = errors.filter((e) => e !== undefined);
+    this.any = known.length > 0;
     this.diverged = errors.length - known.length;
     this.canLog = known.length > 0 && known.every((e) => e > 0);
     this.log = this.options.log && this.canLog;

@@ -137,7 +137,8 @@ export class Live {
   }
 
   end(name) {
-    connection.good(name === 'end');
+    connection.good(true);
+    if (name === 'gone') connection.quiet();
     this.on[name]?.();
     return 'over';
   }

@@ -193,7 +193,7 @@ export class ProgressCard {
         h('table', null, h('caption', {class: 'sr-only'}, 'Each result that was better than all before it'),
           h('thead', null, h('tr', null, ['Trial', 'Error', 'Epochs', 'Time', 'Epochs spent'].map(
             (label, i) => h('th', {scope: 'col', class: i > 0 ? 'num' : null}, label)))), this.rows)));
-    this.empty = h('p', {class: 'chart-empty', hidden: true}, 'No result yet.');
+    this.empty = h('p', {class: 'chart-empty', hidden: true}, 'No error has been reported yet.');
     this.element = card('Best so far', {id: 'best-so-far', className: 'span-3', side: h('div', {class: 'toggles',
       role: 'radiogroup', 'aria-label': 'Against'}, radio('Time', true), radio('Epochs spent', false))},
     h('div', {class: 'chart chart-middle'}, this.canvas, this.empty), this.details);
@@ -207,7 +207,7 @@ export class ProgressCard {
 
   draw() {
     if (!this.figure) return;
-    const any = this.figure.drawn.length > 0;
+    const any = this.figure.drawn.some(lastKnown);
     this.empty.hidden = any;
     this.canvas.hidden = !any;
     if (!any) return;

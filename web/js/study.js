@@ -13,6 +13,7 @@ import {TrialsCard} from './trials.js';
 
 const REFRESH_MS = 2000;
 const LARGE_REFRESH_MS = 5000;
+const ENDED_LOOK_MS = 15000;
 const LARGE = 20000;  // Trials.
 const FEW_RUNNING = 4;
 
@@ -165,7 +166,7 @@ class Header {
 
   setFacts(status) {
     const last = status.best && lastResult(status.best);
-    this.facts.set('Best error', error(last?.error), last ? `at ${plural(last.epochs, 'epoch')}` : 'no result yet');
+    this.facts.set('Best error', error(last?.error), last ? `at ${plural(last.epochs, 'epoch')}` : 'no error yet');
     const failed = Number(status.failedTrials);
     this.facts.more('Trials', [[status.runningTotal, 'running'], [status.queued, 'queued'], [failed, 'failed']]
       .filter(([n]) => Number(n) > 0).map(([n, what]) => `${count(n)} ${what}`).join(', '));
@@ -199,8 +200,25 @@ class StudyPage {
     new Live({path: `${studyPath(this.name)}/events`, signal: this.signal, poll: () => this.poll(), on: {
       status: (status) => this.show(status),
       gone: () => this.gone(),
-      end: () => { this.ended = true; this.refresh(); },
+      end: () => { this.ended = true; this.refresh(); this.lookNowAndThen(); },
     }});
+  }
+
+  // A study that has ended has no stream, but others may extend or delete it.
+  lookNowAndThen() {
+    setTimeout(async () => {
+      if (!this.ended || this.signal.aborted) return;
+      if (!document.hidden) {
+        try {
+          await this.poll();
+        } catch (failure) {
+          if (failure.status === 404) this.gone();
+        }
+      }
+      if (this.signal.aborted || !this.ended) return;
+      if (this.status.study.endTime === undefined) this.follow();
+      else this.lookNowAndThen();
+    }, ENDED_LOOK_MS);
   }
 
   // After a person has changed something: an ended study may go on, and is followed again.
@@ -294,6 +312,7 @@ class StudyPage {
   }
 
   gone() {
+    this.ended = false;
     const was = this.status ? 'It was deleted.' : 'It may have been deleted, or the name has a slip.';
     this.end();
     this.main.replaceChildren(h('div', {class: 'nothing'}, h('h1', {tabindex: '-1'}, `There is no study “${this.name}”`),

@@ -54,11 +54,11 @@ class CurveCard {
       ]},
       options: {
         scales: {
-          x: axis('epochs', 'linear', {bounds: 'data', suggestedMin: 0, suggestedMax: Math.max(...all.map((p) => p.x)),
+          x: axis('epochs', 'linear', {bounds: 'data', suggestedMin: 0, suggestedMax: all.reduce((most, p) => Math.max(most, p.x), 1),
             ticks: {callback: (v) => (Number.isInteger(v) ? count(v) : ''), maxTicksLimit: 12}}),
           y: axis('error', 'linear', {max: cut.max, ticks: {callback: (v) => number(v)}}),
         },
-        plugins: {legend: {display: false}, tooltip: tooltip({
+        plugins: {legend: {display: false}, decimation: {enabled: true, algorithm: 'min-max'}, tooltip: tooltip({
           title: (items) => (items[0] ? `Epoch ${items[0].raw.x}` : ''),
           label: (item) => `${item.dataset.label === 'results' ? 'result' : 'error'}: ${error(item.raw.y)}`})},
       },
