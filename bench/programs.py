@@ -28,8 +28,8 @@ class Server(Child):
         log = folder / "server.log"
         with open(log, "ab") as out:
             super().__init__(subprocess.Popen(
-                [str(bin_folder / "halving-server"), "--listen", "127.0.0.1:0", "--http", http, "--data-dir",
-                 str(folder / "data")], stdout=out, stderr=out, start_new_session=True))
+                [str(bin_folder / "halving-server"), "--listen", "127.0.0.1:0", "--http", http,
+                 "--data-dir", str(folder / "data")], stdout=out, stderr=out, start_new_session=True))
         deadline = time.monotonic() + START_DEADLINE_S
         while True:
             found = re.search(r"listening on ([^,]+),", log.read_text())

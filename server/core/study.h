@@ -247,7 +247,8 @@ class Study {
   std::string last_failure_;
   bool resumes_ = true;  // Whether the newest result came with a checkpoint.
   SlidingSum lease_time_;
-  uint64_t version_ = 1;
+  // Those of a later study under the same name are others.
+  uint64_t version_ = (static_cast<uint64_t>(uid_) << 32) + 1;
   std::vector<std::string> dropped_;
 };
 

@@ -93,6 +93,14 @@ int64_t JournalBytes(const std::string& data_dir) {
   return bytes;
 }
 
+ServerMetrics::Sources SourcesOf(const ServerOptions& options, Engine* engine,
+                                 CheckpointStore* store) {
+  return {.engine = engine,
+          .journal_bytes = [folder = options.data_dir] { return JournalBytes(folder); },
+          .checkpoint_bytes = [store] { return store->total_bytes(); },
+          .checkpoint_limit_bytes = options.max_checkpoints_bytes};
+}
+
 // Null: there is none, as it was asked for or as its usual address is taken.
 absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& options,
                                                           Dashboard::Parts parts) {
@@ -109,11 +117,18 @@ absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& o
   return dashboard;
 }
 
+void SayHealth(bool serving) {
+  serving ? spdlog::info("the journal can be written again")
+          : spdlog::error("the disk is full: calls are refused until the journal can be written");
+}
+
 // Of the studies that there are.
-std::unique_ptr<TrialLogs> OpenLogs(const ServerOptions& options, const Scheduler& scheduler) {
+std::unique_ptr<TrialLogs> OpenLogs(const ServerOptions& options, const Journal& journal,
+                                    const Scheduler& scheduler) {
   auto logs = std::make_unique<TrialLogs>(
       options.data_dir + "/logs.db",
-      TrialLogs::Options{.warn = [](const std::string& what) { spdlog::warn("{}", what); }});
+      TrialLogs::Options{.table = {.owner = Sha256("owner of logs " + journal.secret())},
+                         .warn = [](const std::string& what) { spdlog::warn("{}", what); }});
   absl::btree_set<StudyUid> studies;
   for (const auto& [uid, study] : scheduler.studies()) studies.insert(uid);
   logs->ForgetAllBut(studies);
@@ -139,35 +154,30 @@ int Serve(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<CheckpointKeeper>> keeper =
       CheckpointKeeper::Create(engine->get(), store->get(), options.forget_checkpoints);
   if (!keeper.ok()) return Fail(keeper.status(), kExitDataDir);
-  const std::unique_ptr<TrialLogs> logs = OpenLogs(options, (*engine)->scheduler());
+  const std::unique_ptr<TrialLogs> logs = OpenLogs(options, **journal, (*engine)->scheduler());
   // However this ends: what the engine still has to say, it says to a keeper that is there.
   const absl::Cleanup stop = [&keeper, &engine] {
     (*keeper)->Stop();
     (*engine)->Stop();
   };
-  const GrpcServer::Parts parts{.keeper = keeper->get(), .logs = logs.get(), .metrics = &metrics};
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(options.listen, parts, (*journal)->secret());
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
+      options.listen, {keeper->get(), logs.get(), &metrics}, (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
   }
-  const absl::StatusOr<std::unique_ptr<Dashboard>> dashboard = StartDashboard(
-      options, {.engine = engine->get(),
-                .channel = (*server)->InProcessChannel(),
-                .feeds = &feeds,
-                .metrics = &metrics,
-                .sources = {.engine = engine->get(),
-                            .journal_bytes = [&] { return JournalBytes(options.data_dir); },
-                            .checkpoint_bytes = [&] { return (*store)->total_bytes(); },
-                            .checkpoint_limit_bytes = options.max_checkpoints_bytes}});
+  const absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
+      StartDashboard(options, {.engine = engine->get(),
+                               .channel = (*server)->InProcessChannel(),
+                               .feeds = &feeds,
+                               .metrics = &metrics,
+                               .sources = SourcesOf(options, engine->get(), store->get())});
   if (!dashboard.ok()) {
     return Fail(dashboard.status(),
                 absl::IsInvalidArgument(dashboard.status()) ? kExitUsage : kExitAddress);
   }
   (*engine)->OnHealthChange([&](bool serving) {
-    serving ? spdlog::info("the journal can be written again")
-            : spdlog::error("the disk is full: calls are refused until the journal can be written");
+    SayHealth(serving);
     (*server)->SetServing(serving);
     metrics.SetJournalWritable(serving);
     if (*dashboard != nullptr) (*dashboard)->SetJournalWritable(serving);

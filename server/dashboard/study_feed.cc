@@ -213,6 +213,7 @@ void StudyFeeds::Close() {
   MutexLock lock(&mu_);
   closing_ = true;
   for (auto& [uid, entry] : feeds_) entry.feed->Close();
+  feeds_.clear();
 }
 
 }  // namespace halving

@@ -98,7 +98,7 @@ class StudyFeeds : public EngineObserver {
   absl::StatusOr<std::shared_ptr<StudyFeed>> Find(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
 
   void OnCommitted(absl::Span<const Event> events, absl::Duration took) override;
-  // The server goes down.
+  // The server goes down: there are no feeds any more.
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

@@ -77,8 +77,8 @@ void TakeChunk(const SqliteStatement& row, std::vector<KeptLines>* kept) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TrialLogTable>> TrialLogTable::Open(const std::string& file,
-                                                                   int64_t max_bytes) {
-  auto table = std::unique_ptr<TrialLogTable>(new TrialLogTable(file, max_bytes));
+                                                                   const Options& options) {
+  auto table = std::unique_ptr<TrialLogTable>(new TrialLogTable(file, options));
   HV_RETURN_IF_ERROR(table->Connect());
   HV_ASSIGN_OR_RETURN(const int64_t tables, table->Number("SELECT count(*) FROM sqlite_master"));
   HV_ASSIGN_OR_RETURN(const int64_t application, table->Number("PRAGMA application_id"));
@@ -89,6 +89,7 @@ absl::StatusOr<std::unique_ptr<TrialLogTable>> TrialLogTable::Open(const std::st
     return absl::DataLossError(
         absl::StrCat(file, " is no database of logs that this version can read"));
   }
+  HV_RETURN_IF_ERROR(table->CheckOwner());
   HV_ASSIGN_OR_RETURN(table->bytes_, table->Number("SELECT sum(bytes) FROM chunks"));
   return table;
 }
@@ -119,9 +120,20 @@ absl::Status TrialLogTable::MakeSchema() {
           "time INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, "
           "data BLOB NOT NULL)"));
   HV_RETURN_IF_ERROR(Run("CREATE INDEX chunks_of_trials ON chunks (study, trial, seq, bytes)"));
+  HV_RETURN_IF_ERROR(Run("CREATE TABLE owner (name BLOB NOT NULL)"));
+  SqliteStatement owner(db_, "INSERT INTO owner VALUES (?)");
+  owner.BindBlob(1, options_.owner);
+  if (sqlite3_step(owner.get()) != SQLITE_DONE) return Error("writing");
   HV_RETURN_IF_ERROR(Run(absl::StrCat("PRAGMA application_id = ", kApplicationId).c_str()));
   HV_RETURN_IF_ERROR(Run(absl::StrCat("PRAGMA user_version = ", kSchemaVersion).c_str()));
   return Run("COMMIT");
+}
+
+absl::Status TrialLogTable::CheckOwner() {
+  const SqliteStatement owner(db_, "SELECT name FROM owner");
+  if (sqlite3_step(owner.get()) != SQLITE_ROW) return Error("reading");
+  if (owner.Blob(0) == options_.owner) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(file_, " belongs to another journal.db"));
 }
 
 absl::Status TrialLogTable::Write(const std::vector<PrintedLines>& printed,
@@ -215,7 +227,7 @@ absl::Status TrialLogTable::TrimTrial(StudyUid study, TrialId trial) {
 }
 
 absl::Status TrialLogTable::TrimAll() {
-  while (bytes_ > max_bytes_) {
+  while (bytes_ > options_.max_bytes) {
     int64_t oldest[4] = {};  // seq, study, trial, bytes.
     {
       const SqliteStatement select(

@@ -45,10 +45,16 @@ class TrialLogTable {
   // Of one trial this much is kept at least, if it came, and little more than one chunk beyond it.
   static constexpr int64_t kKeptBytesPerTrial = 64 << 10;
 
-  // DATA_LOSS: it is damaged, or not one of ours. PERMISSION_DENIED: it cannot be opened.
-  // Otherwise see SqliteError().
+  struct Options {
+    // Of the journal that knows its studies: with another one, numbers mean something else.
+    std::string owner;
+    int64_t max_bytes = 256 << 20;  // Of all trials together; the oldest lines go first.
+  };
+
+  // DATA_LOSS: it is damaged, or not one of ours, or another owner's. PERMISSION_DENIED: it cannot
+  // be opened. Otherwise see SqliteError().
   static absl::StatusOr<std::unique_ptr<TrialLogTable>> Open(const std::string& file,
-                                                             int64_t max_bytes);
+                                                             const Options& options);
   ~TrialLogTable();
   TrialLogTable(const TrialLogTable&) = delete;
   TrialLogTable& operator=(const TrialLogTable&) = delete;
@@ -64,11 +70,12 @@ class TrialLogTable {
   absl::StatusOr<std::vector<StudyUid>> Studies();
 
  private:
-  TrialLogTable(std::string file, int64_t max_bytes)
-      : file_(std::move(file)), max_bytes_(max_bytes) {}
+  TrialLogTable(std::string file, const Options& options)
+      : file_(std::move(file)), options_(options) {}
 
   absl::Status Connect();
   absl::Status MakeSchema();
+  absl::Status CheckOwner();
   absl::Status Add(const PrintedLines& printed);
   absl::Status AddChunk(const PrintedLines& printed, int64_t first_line, const std::string& data);
   absl::Status TrimTrial(StudyUid study, TrialId trial);
@@ -80,7 +87,7 @@ class TrialLogTable {
   absl::Status Error(const std::string& doing) const;
 
   const std::string file_;
-  const int64_t max_bytes_;
+  const Options options_;
   sqlite3* db_ = nullptr;
   int64_t bytes_ = 0;  // Of all chunks.
 };

@@ -140,7 +140,7 @@ absl::Status TrialLogs::Write(const Waiting& waiting) {
 
 absl::Status TrialLogs::Open() {
   absl::StatusOr<std::unique_ptr<TrialLogTable>> opened =
-      TrialLogTable::Open(file_, options_.max_bytes);
+      TrialLogTable::Open(file_, options_.table);
   if (!opened.ok()) {
     return IsTheFilesFault(opened.status()) ? BeginAnew(opened.status()) : opened.status();
   }
@@ -150,7 +150,7 @@ absl::Status TrialLogs::Open() {
 
 absl::Status TrialLogs::BeginAnew(const absl::Status& why) {
   table_.reset();
-  const std::string aside = file_ + ".damaged";
+  const std::string aside = file_ + ".aside";
   std::error_code error;
   std::filesystem::rename(file_, aside, error);
   if (error) {
@@ -159,7 +159,7 @@ absl::Status TrialLogs::BeginAnew(const absl::Status& why) {
   }
   // What belongs to the old one would be read into the new one.
   std::filesystem::remove(file_ + "-wal", error);
-  HV_ASSIGN_OR_RETURN(table_, TrialLogTable::Open(file_, options_.max_bytes));
+  HV_ASSIGN_OR_RETURN(table_, TrialLogTable::Open(file_, options_.table));
   Warn(absl::StrCat("the logs of trials begin anew; what was there is now ", aside, ": ",
                     why.message()));
   return absl::OkStatus();

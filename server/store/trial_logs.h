@@ -25,7 +25,7 @@ namespace halving {
 class TrialLogs {
  public:
   struct Options {
-    int64_t max_bytes = 256 << 20;  // Of all trials together; the oldest lines go first.
+    TrialLogTable::Options table;
     // Told once what goes wrong, and again after it went well; may be called by any thread, must
     // not call back.
     std::function<void(const std::string&)> warn;

@@ -19,7 +19,7 @@ class LogTest(harness.EndToEndTest):
     def create_study(self, name, **options):
         self.create(study(name, objective_options=options, limits={"max_evaluations": 4},
                           halving={"min_epochs": 1, "max_epochs": 2, "eta": 2},
-                          retry={"max_attempts": 2, "lease": "1s"}))
+                          retry={"max_attempts": 2, "lease": "3s"}))
 
     def attempts(self, name, trial):
         log = self.grpcurl("halving.v1.StudyService/GetTrialLog",
@@ -105,7 +105,7 @@ class LogTest(harness.EndToEndTest):
         server.wait()
         (self.dir / "data" / "logs.db").write_bytes(b"nonsense" * 1000)
         server = self.start_server()
-        self.assertIn("logs.db.damaged", server.text())
+        self.assertIn("logs.db.aside", server.text())
         self.assertEqual(self.attempts("kept", 1), [])
         self.halving("delete", "kept", "--yes")
 

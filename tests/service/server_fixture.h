@@ -52,7 +52,9 @@ inline std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
 // Thread-safe but for the destructor.
 class ServerFixture {
  public:
-  explicit ServerFixture(const CheckpointStore::Quotas& quotas = {.free_bytes = 0}) {
+  // `before_start` may add what the engine must know of before it runs.
+  explicit ServerFixture(const CheckpointStore::Quotas& quotas = {.free_bytes = 0},
+                         const std::function<void(Engine*)>& before_start = nullptr) {
     absl::StatusOr<std::unique_ptr<Engine>> created = Engine::Create(&journal, &clock);
     HV_CHECK(created.ok()) << created.status();
     engine = *std::move(created);
@@ -68,6 +70,7 @@ class ServerFixture {
         GrpcServer::Start("127.0.0.1:0", Parts(), journal.secret());
     HV_CHECK(started.ok()) << started.status();
     server = *std::move(started);
+    if (before_start) before_start(engine.get());
     engine->Start();
     channel = Connect(server->address());
     studies = v1::StudyService::NewStub(channel);

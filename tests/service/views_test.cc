@@ -261,6 +261,81 @@ TEST_F(ViewsTest, AWorkerShowsWhatItHoldsOrSinceWhenItIsIdle) {
   EXPECT_EQ(busy.workers(0).trial_id(), 2);
 }
 
+// ---- time
+
+class ViewsOfTimeTest : public ViewsTest {
+ protected:
+  // 8 trials in the first rung, each of which takes ten seconds.
+  void SetUp() override {
+    v1::StudySpec spec = FlatSpec("s", 30);
+    spec.mutable_halving()->set_max_epochs(8);
+    Create(spec);
+  }
+  void FinishInTenSeconds() {
+    const Assignment work = Take();
+    now_ += absl::Seconds(10);
+    Do(Report{.lease = work.lease, .outcome = Completed{.error = 0.5}});
+  }
+  v1::StudyStatus Status() {
+    v1::StudyStatus status;
+    ShowStatus(scheduler_, study(), now_, &status);
+    return status;
+  }
+};
+
+TEST_F(ViewsOfTimeTest, ARungSaysWhenItIsLikelyToClose) {
+  for (int i = 0; i < 2; ++i) FinishInTenSeconds();
+  EXPECT_FALSE(Status().rungs(0).has_usual_time()) << "two say nothing yet";
+  EXPECT_FALSE(Status().rungs(0).has_closes_in());
+  for (int i = 0; i < 2; ++i) FinishInTenSeconds();
+  EXPECT_EQ(Status().rungs(0).usual_time().seconds(), 10);
+  // 4 results within the 30 seconds since the first of them, 4 to come.
+  EXPECT_EQ(Status().rungs(0).closes_in().seconds(), 30);
+  EXPECT_FALSE(Status().rungs(3).has_closes_in()) << "the top rung closes nothing";
+}
+
+TEST_F(ViewsOfTimeTest, AStudySaysHowLongItHasRunAndMayStillRun) {
+  EXPECT_FALSE(Status().has_time_left());
+  for (int i = 0; i < 6; ++i) FinishInTenSeconds();
+  EXPECT_EQ(Status().running_time().seconds(), 60);
+  EXPECT_EQ(Status().time_left().seconds(), 240) << "6 of 30 evaluations took 60 s";
+  Do(PauseStudy{.name = "s"});
+  now_ += absl::Hours(1);
+  EXPECT_EQ(Status().running_time().seconds(), 60);
+  EXPECT_FALSE(Status().has_time_left());
+}
+
+TEST_F(ViewsOfTimeTest, ATrialStragglesAfterTwiceTheUsualTime) {
+  for (int i = 0; i < 3; ++i) FinishInTenSeconds();
+  Take();
+  now_ += absl::Seconds(20);
+  EXPECT_FALSE(Status().running(0).straggling());
+  now_ += absl::Milliseconds(1);
+  EXPECT_TRUE(Status().running(0).straggling());
+  v1::ListWorkersResponse workers;
+  ASSERT_THAT(ListWorkers(scheduler_, now_, {}, &workers), IsOk());
+  EXPECT_TRUE(workers.workers(0).straggling());
+  EXPECT_TRUE(workers.workers(0).connected());
+  EXPECT_DOUBLE_EQ(workers.workers(0).utilisation(), 1);
+}
+
+TEST_F(ViewsOfTimeTest, ASilentWorkerIsNotConnectedAndARowSaysWhatTheStatusDoes) {
+  FinishInTenSeconds();
+  now_ += absl::Minutes(2);
+  v1::ListWorkersResponse workers;
+  ASSERT_THAT(ListWorkers(scheduler_, now_, {}, &workers), IsOk());
+  EXPECT_FALSE(workers.workers(0).connected());
+  v1::StudyRow row;
+  ShowRow(scheduler_, study(), now_, &row);
+  const v1::StudyStatus status = Status();
+  EXPECT_EQ(row.name(), "s");
+  EXPECT_EQ(row.progress(), status.progress());
+  EXPECT_EQ(row.evaluations(), status.evaluations());
+  EXPECT_EQ(row.best_error(), 0.5);
+  EXPECT_EQ(row.best_trial_id(), 1);
+  EXPECT_THAT(row.notes(), ElementsAreArray(status.notes()));
+}
+
 // ---- a study in which nothing has happened
 
 TEST_F(ViewsTest, AnEmptyServerHasEmptyLists) {

@@ -74,9 +74,11 @@ int64_t BytesOf(const std::vector<KeptLines>& log) {
 
 class TrialLogsTest : public testing::Test {
  protected:
-  std::unique_ptr<TrialLogs> Open(int64_t max_bytes = 256 << 20) {
+  std::unique_ptr<TrialLogs> Open(int64_t max_bytes = 256 << 20,
+                                  const std::string& owner = "owner") {
     return std::make_unique<TrialLogs>(
-        file_, TrialLogs::Options{.max_bytes = max_bytes, .warn = [this](const std::string& what) {
+        file_, TrialLogs::Options{.table = {.owner = owner, .max_bytes = max_bytes},
+                                  .warn = [this](const std::string& what) {
                                     MutexLock lock(&mu_);
                                     warnings_.push_back(what);
                                   }});
@@ -275,8 +277,8 @@ TEST_F(TrialLogsTest, WhatWasNotForgottenInTimeGoesAtTheNextStart) {
 TEST_F(TrialLogsTest, AFileThatIsNoDatabaseIsSetAside) {
   std::ofstream(file_) << std::string(10'000, 'x');
   const auto logs = Open();
-  EXPECT_THAT(warnings(), ElementsAre(HasSubstr(file_ + ".damaged")));
-  EXPECT_EQ(std::filesystem::file_size(file_ + ".damaged"), 10'000U);
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr(file_ + ".aside")));
+  EXPECT_EQ(std::filesystem::file_size(file_ + ".aside"), 10'000U);
   logs->Append(Printed(1, 1, 1, {"a"}));
   EXPECT_THAT(logs->Read(1, 1), SizeIs(1));
 }
@@ -292,13 +294,22 @@ TEST_F(TrialLogsTest, ADatabaseOfSomebodyElseIsSetAside) {
   EXPECT_THAT(logs->Read(1, 1), SizeIs(1));
 }
 
+// As after a backup was restored beside it: attempts are counted from where they stood then.
+TEST_F(TrialLogsTest, TheLogsOfAnotherJournalAreSetAside) {
+  Open()->Append(Printed(1, 1, 1, {"a", "b"}));
+  const auto logs = Open(256 << 20, "another");
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("belongs to another")));
+  logs->Append(Printed(1, 1, 1, {"c"}));
+  EXPECT_THAT(Show(logs->Read(1, 1)), ElementsAre("attempt 1 by w from 1: [c]"));
+}
+
 TEST_F(TrialLogsTest, AFolderInItsPlaceIsSetAsideAndNotEmptied) {
   std::filesystem::create_directory(file_);
   std::ofstream(file_ + "/precious") << "x";
   const auto logs = Open();
   logs->Append(Printed(1, 1, 1, {"a"}));
   EXPECT_THAT(logs->Read(1, 1), SizeIs(1));
-  EXPECT_TRUE(std::filesystem::exists(file_ + ".damaged/precious"));
+  EXPECT_TRUE(std::filesystem::exists(file_ + ".aside/precious"));
 }
 
 TEST_F(TrialLogsTest, DamageThatIsFoundLaterSetsItAsideToo) {

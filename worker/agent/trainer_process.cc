@@ -229,8 +229,10 @@ void TrainerProcess::PollOnce(absl::Duration timeout, absl::Span<const WakeEvent
                              {writing, POLLOUT, 0}};
   for (const WakeEvent* wake : wakes) fds.push_back({wake->fd(), POLLIN, 0});
   if (PollFor(absl::MakeSpan(fds), timeout) == 0) return;
-  if (fds[1].revents != 0) ReadStdout();
-  if (fds[2].revents != 0) ReadStderr();
+  const bool has_stderr = fds[2].revents != 0;
+  if (has_stderr) ReadStderr();
+  // What was printed before these lines of stderr is there by now, whatever poll() saw before.
+  if (fds[1].revents != 0 || (has_stderr && stdout_.get() >= 0)) ReadStdout();
   if (fds[3].revents != 0) WriteStdin();
   if (fds[0].revents != 0) shell_ended_ = true;
   const bool is_silent_for_good = stdout_.get() < 0 && stderr_.get() < 0;
