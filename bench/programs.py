@@ -21,20 +21,22 @@ class Child:
 
 
 class Server(Child):
-    """halving-server on a free port, with its data in the folder."""
+    """halving-server on a free port, with its data in the folder. With `http`, `page` is the dashboard's address."""
 
-    def __init__(self, bin_folder, folder):
+    def __init__(self, bin_folder, folder, http="off"):
         self._bin = bin_folder
         log = folder / "server.log"
         with open(log, "ab") as out:
             super().__init__(subprocess.Popen(
-                [str(bin_folder / "halving-server"), "--listen", "127.0.0.1:0", "--http", "off",
+                [str(bin_folder / "halving-server"), "--listen", "127.0.0.1:0", "--http", http,
                  "--data-dir", str(folder / "data")], stdout=out, stderr=out, start_new_session=True))
         deadline = time.monotonic() + START_DEADLINE_S
         while True:
             found = re.search(r"listening on ([^,]+),", log.read_text())
             if found is not None:
                 self.address = found.group(1)
+                page = re.search(r"dashboard on (http://\S+)", log.read_text())
+                self.page = page.group(1) if page else None
                 return
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.close()

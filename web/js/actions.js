@@ -25,10 +25,11 @@ const LIMIT_FIELDS = [
   ['maxTotalEpochs', 'Epochs in all', '1', '1'],
   ['maxWallTime', 'Time running in all, hours', 'any', '0'],
   ['targetError', 'End at an error as low as', 'any', null],
+  ['noImprovement', 'End after so many trials at max_epochs that improve nothing', '1', '1'],
 ];
 
 const limitValue = (key, limits) => {
-  const value = limits?.[key];
+  const value = key === 'noImprovement' ? limits?.[key]?.trials : limits?.[key];
   if (value === undefined || value === null || value === '0') return '';
   return key === 'maxWallTime' ? String(Number.parseFloat(value) / 3600) : String(value);
 };
@@ -44,7 +45,9 @@ function extendDialog(name, status) {
     for (const [key] of fields) {
       const text = form.elements[key].value;
       if (text === '' || text === limitValue(key, limits)) continue;
-      body[key] = key === 'maxWallTime' ? `${(Number(text) * 3600).toFixed(3)}s` : key === 'targetError' ? Number(text) : text;
+      if (key === 'maxWallTime') body[key] = `${(Number(text) * 3600).toFixed(3)}s`;
+      else if (key === 'noImprovement') body[key] = {trials: text};
+      else body[key] = key === 'targetError' ? Number(text) : text;
     }
     return body;
   };

@@ -88,10 +88,13 @@ export function pacer(run, base, signal) {
     if (signal.aborted) return;
     busy = true;
     const startedAt = performance.now();
-    await run();
-    endedAt = performance.now();
-    took = endedAt - startedAt;
-    busy = false;
+    try {
+      await run();
+    } finally {
+      endedAt = performance.now();
+      took = endedAt - startedAt;
+      busy = false;
+    }
     if (again) {
       again = false;
       trigger();

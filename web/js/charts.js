@@ -89,18 +89,19 @@ export function recolorAll() {
 }
 addEventListener('themechange', recolorAll);
 
-// The upper end of an error axis: where a few results lie far above all others, they are cut off rather than everything else be
+// The upper end of an error axis: what lies `far` times the spread above the bulk is cut off, rather than that everything else be
 // squeezed into a line. {max, above}: how many are cut off; max is undefined where nothing is.
-export function errorCut(errors) {
+export function errorCut(errors, far = 2.5) {
   const sorted = errors.filter(Number.isFinite).sort((a, b) => a - b);
   if (sorted.length < 8) return {above: 0};
   const at = (q) => sorted[Math.floor(q * (sorted.length - 1))];
-  const limit = at(0.9) + 2.5 * (at(0.9) - at(0.1));
+  const limit = at(0.9) + far * (at(0.9) - at(0.1));
   const top = sorted[sorted.length - 1];
   if (limit <= at(0.9) || top <= limit) return {above: 0};
   let above = 0;
   while (sorted[sorted.length - 1 - above] > limit) above += 1;
-  return {max: Number(limit.toPrecision(2)), above};
+  const kept = sorted[sorted.length - 1 - above];
+  return {max: Number((kept + 0.05 * (kept - sorted[0])).toPrecision(3)), above};
 }
 
 // Ticks of a logarithmic axis that do not run into each other: 1, 2, 5 of each power, or only the powers.

@@ -2,7 +2,7 @@
 // dataset, with gaps between them: a chart of some datasets draws faster than one of thousands.
 import {axis, endChart, errorCut, logTicks, makeChart, token, tooltip} from './charts.js';
 import {card, h, setAttribute, setText} from './dom.js';
-import {configValue, count, error, number, plural, stateName} from './format.js';
+import {configValue, count, error, number, ordered, plural, stateName} from './format.js';
 
 const TABLE_ROWS = 200;
 
@@ -51,14 +51,15 @@ const hoverLine = {
 
 export class FigureCard {
   // `open(id)` shows a trial; `options` are shared by the study's charts: {log}.
-  constructor(open, options, changed) {
+  constructor(open, parameters, options, changed) {
     this.open = open;
+    this.parameters = parameters;
     this.options = options;
     this.byEpoch = false;
     this.figure = null;
     this.canvas = h('canvas', {role: 'img', 'aria-label': 'Error over epochs', id: 'figure-canvas'});
     this.byEpochBox = this.toggle('Epoch by epoch', () => { this.byEpoch = !this.byEpoch; this.redraw(); });
-    this.logBox = this.toggle('Log error', () => { options.log = !options.log; changed(); }, options.log);
+    this.logBox = this.toggle('Log error', () => { options.log = !options.log; changed(); });
     this.legend = h('ul', {class: 'legend', 'aria-label': 'Lines'});
     this.note = h('p', {class: 'hint'});
     this.rows = h('tbody');
@@ -68,32 +69,34 @@ export class FigureCard {
         h('table', null, h('caption', {class: 'sr-only'}, 'Results of the best trials'),
           h('thead', null, h('tr', null, ['Trial', 'State', 'Results: error at epochs'].map(
             (label) => h('th', {scope: 'col'}, label)))), this.rows)));
-    this.empty = h('p', {class: 'chart-empty'}, 'Results appear here as trials report their errors.');
+    this.empty = h('p', {class: 'chart-empty', hidden: true});
     this.box = h('div', {class: 'chart chart-large'}, this.canvas, this.empty);
     this.element = card('Error over epochs', {id: 'figure', className: 'span-2',
       side: h('div', {class: 'toggles'}, this.byEpochBox, this.logBox)},
     this.box, this.legend, this.note, this.details);
   }
 
-  toggle(label, change, on = false) {
-    const box = h('input', {type: 'checkbox', checked: on, on: {change}});
+  toggle(label, change) {
+    const box = h('input', {type: 'checkbox', on: {change}});
     return h('label', {class: 'toggle'}, box, label);
   }
 
   update(figure) {
     this.figure = figure;
-    this.best = figure.drawn.filter((t) => t.results.length > 0).reduce(
+    this.best = figure.drawn.filter((t) => t.results.at(-1)?.error !== undefined).reduce(
       (best, trial) => (best === null || better(trial, best) < 0 ? trial : best), null);
     this.redraw();
   }
 
   redraw() {
     if (!this.figure) return;
-    const any = this.figure.drawn.length > 0;
+    this.measure();
+    const any = this.any;
+    setText(this.empty, this.diverged > 0 ? 'Every result so far has diverged.'
+      : 'Results appear here as trials report their errors.');
     this.empty.hidden = any;
     this.canvas.hidden = !any;
     if (!any) return;
-    this.measure();
     if (this.entry) {
       this.entry.recolor();
     } else {
@@ -106,6 +109,7 @@ export class FigureCard {
   measure() {
     const errors = this.figure.drawn.flatMap((t) => t.results.map((r) => r.error));
     const known = errors.filter((e) => e !== undefined);
+    this.any = known.length > 0;
     this.diverged = errors.length - known.length;
     this.canLog = known.length > 0 && known.every((e) => e > 0);
     this.log = this.options.log && this.canLog;
@@ -143,7 +147,7 @@ export class FigureCard {
   build() {
     const rungs = this.figure.rungs;
     const epochs = axis('epochs', this.logEpochs ? 'logarithmic' : 'linear', {
-      suggestedMin: this.byEpoch ? Math.min(1, rungs[0]) : rungs[0], suggestedMax: rungs.at(-1),
+      bounds: 'data', suggestedMin: this.byEpoch ? Math.min(1, rungs[0]) : rungs[0], suggestedMax: rungs.at(-1),
       afterBuildTicks: (scale) => { scale.ticks = rungs.map((value) => ({value})); },
       ticks: {callback: (value) => count(value)},
     });
@@ -185,7 +189,7 @@ export class FigureCard {
   }
 
   lines(trial) {
-    const config = Object.entries(trial.config ?? {});
+    const config = Object.entries(ordered(trial.config, this.parameters));
     const lines = config.slice(0, 10).map(([key, value]) => `${key}: ${configValue(value)}`);
     if (config.length > 10) lines.push(`and ${config.length - 10} more`);
     for (const r of trial.results) {
@@ -209,7 +213,7 @@ export class FigureCard {
     }
     if (this.diverged > 0) notes.push(`${plural(this.diverged, 'result')} diverged.`);
     if (this.options.log && !this.canLog) notes.push('No log scale: not all errors are above 0.');
-    if (this.byEpoch) notes.push('Curves are kept of the best 100 trials; the others are drawn through their rungs.');
+    if (this.byEpoch) notes.push('Only the best trials have a curve; the others are drawn through their rungs.');
     setText(this.note, notes.join(' '));
     const last = this.best?.results.at(-1);
     setAttribute(this.canvas, 'aria-label', `Line chart: error over epochs of ${plural(trials, 'trial')}, `

@@ -38,6 +38,13 @@ export function configValue(value) {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+// A config in the order of its parameters; JSON's objects come in any.
+export function ordered(config, parameters) {
+  const names = (parameters ?? []).map((p) => p.name).filter((name) => config?.[name] !== undefined);
+  const others = Object.keys(config ?? {}).filter((name) => !names.includes(name)).sort();
+  return Object.fromEntries([...names, ...others].map((name) => [name, config[name]]));
+}
+
 export const percent = (fraction) => `${Math.floor(100 * Number(fraction ?? 0))} %`;
 
 // The seconds of a duration of protobuf's JSON, "3.5s". NaN when unset.

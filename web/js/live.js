@@ -55,7 +55,7 @@ export class Live {
     this.failures = 0;
     const nudge = () => {
       this.failures = 0;
-      this.wake.abort();
+      if (this.pausing) this.wake.abort();
     };
     const visibility = () => this.wake.abort();
     document.addEventListener('visibilitychange', visibility, {signal});
@@ -83,7 +83,9 @@ export class Live {
     const ms = BACKOFF_MS[Math.min(this.failures, BACKOFF_MS.length - 1)] * (0.8 + 0.4 * Math.random());
     this.failures += 1;
     connection.lost(why, Date.now() + ms, this.nudge);
+    this.pausing = true;
     await sleep(ms, this.wake.signal);
+    this.pausing = false;
   }
 
   // Why the stream ended: 'over' for good, 'full', 'hidden', or a sentence for people.
@@ -135,7 +137,8 @@ export class Live {
   }
 
   end(name) {
-    connection.good(name === 'end');
+    connection.good(true);
+    if (name === 'gone') connection.quiet();
     this.on[name]?.();
     return 'over';
   }

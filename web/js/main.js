@@ -21,6 +21,16 @@ const ROUTES = [
 let current = null;  // AbortController of the page that is shown.
 let first = true;
 
+// The route of a path and what it names. A path that is no valid text is no page.
+function find(path) {
+  const found = ROUTES.find(([pattern]) => pattern.test(path));
+  try {
+    return [found, found ? path.match(found[0]).slice(1).map(decodeURIComponent) : []];
+  } catch {
+    return [undefined, []];
+  }
+}
+
 function notFound({main, route}) {
   main.replaceChildren(h('div', {class: 'nothing'}, h('h1', {tabindex: '-1'}, 'There is no such page'),
     h('p', null, h('a', {href: '#/'}, 'All studies'))));
@@ -28,7 +38,8 @@ function notFound({main, route}) {
   return 'Not found';
 }
 
-// What a page gets of its address: the query, a way to change it without leaving, and `arrived()` to call once its heading is there.
+// What a page gets of its address: the query, a way to change it without leaving, and `arrived()` to call once its heading is
+// there.
 function routeOf(path, search, signal) {
   return {
     query: new URLSearchParams(search),
@@ -52,8 +63,7 @@ function show() {
   const [path, search] = location.hash.replace(/^#\/?/, '').split('?', 2);
   const main = document.getElementById('main');
   const route = routeOf(path, search ?? '', current.signal);
-  const found = ROUTES.find(([pattern]) => pattern.test(path));
-  const parameters = found ? path.match(found[0]).slice(1).map(decodeURIComponent) : [];
+  const [found, parameters] = find(path);
   connection.begin();
   if (path === 'new' || !found) connection.quiet();
   scrollTo(0, 0);

@@ -23,6 +23,7 @@ function paintBar(td, row) {
   PARTS.forEach(([key, label], i) => {
     const part = childAt(bar, i, 'span', `part-${key}`);
     part.style.setProperty('width', `${(100 * row.parts[key]) / row.most}%`);
+    part.hidden = row.parts[key] === 0;
     if (row.parts[key] > 0) said.push(`${count(row.parts[key])} ${label}`);
   });
   bar.title = said.join(', ');

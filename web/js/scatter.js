@@ -30,7 +30,8 @@ function byRung(points, rungs, radius) {
 function rungLegend(rungs) {
   return h('ul', {class: 'legend', 'aria-label': 'Colours'}, rungs.map((epochs, k) => {
     const swatch = h('span', {class: 'swatch round', 'aria-hidden': 'true'});
-    swatch.style.setProperty('background', rungColor(k, rungs.length));
+    const high = rungs.length > 1 ? (100 * k) / (rungs.length - 1) : 100;
+    swatch.style.setProperty('background', `color-mix(in srgb, var(--rung-high) ${high}%, var(--rung-low))`);
     return h('li', null, swatch, plural(epochs, 'epoch'));
   }));
 }
@@ -61,7 +62,7 @@ function interaction(open, title, lines) {
 class ParameterChart {
   constructor(parameter, open, options) {
     Object.assign(this, {parameter, open, options});
-    this.canvas = h('canvas', {role: 'img'});
+    this.canvas = h('canvas', {role: 'img', 'aria-label': `Error against ${parameter.name}`});
     this.note = h('p', {class: 'hint'});
     const id = `parameter-${parameter.name.replace(/[^\w-]/g, '_')}`;
     this.element = h('figure', {class: 'small-chart'},
@@ -171,10 +172,6 @@ export class ParametersCard {
     for (const chart of this.charts.values()) chart.update(figure);
   }
 
-  recolor() {
-    this.rungs = null;
-  }
-
   end() {
     for (const chart of this.charts.values()) chart.end();
   }
@@ -185,7 +182,7 @@ export class ProgressCard {
   constructor(open, options) {
     Object.assign(this, {open, options});
     this.byTime = true;
-    this.canvas = h('canvas', {role: 'img', id: 'progress-canvas'});
+    this.canvas = h('canvas', {role: 'img', id: 'progress-canvas', 'aria-label': 'Best so far'});
     const choose = (byTime) => () => { this.byTime = byTime; this.seen.refresh(); };
     const radio = (label, byTime) => h('label', {class: 'toggle'}, h('input',
       {type: 'radio', name: 'progress-x', checked: byTime === this.byTime, on: {change: choose(byTime)}}), label);
@@ -196,8 +193,8 @@ export class ProgressCard {
         h('table', null, h('caption', {class: 'sr-only'}, 'Each result that was better than all before it'),
           h('thead', null, h('tr', null, ['Trial', 'Error', 'Epochs', 'Time', 'Epochs spent'].map(
             (label, i) => h('th', {scope: 'col', class: i > 0 ? 'num' : null}, label)))), this.rows)));
-    this.empty = h('p', {class: 'chart-empty', hidden: true}, 'No result yet.');
-    this.element = card('Best so far', {id: 'best-so-far', className: 'span-2', side: h('div', {class: 'toggles',
+    this.empty = h('p', {class: 'chart-empty', hidden: true}, 'No error has been reported yet.');
+    this.element = card('Best so far', {id: 'best-so-far', className: 'span-3', side: h('div', {class: 'toggles',
       role: 'radiogroup', 'aria-label': 'Against'}, radio('Time', true), radio('Epochs spent', false))},
     h('div', {class: 'chart chart-middle'}, this.canvas, this.empty), this.details);
     this.seen = new WhenSeen(this.element, () => this.draw());
@@ -210,7 +207,7 @@ export class ProgressCard {
 
   draw() {
     if (!this.figure) return;
-    const any = this.figure.drawn.length > 0;
+    const any = this.figure.drawn.some(lastKnown);
     this.empty.hidden = any;
     this.canvas.hidden = !any;
     if (!any) return;

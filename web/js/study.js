@@ -3,7 +3,7 @@ import {Tagged, get, pacer, studyPath} from './api.js';
 import {ActionBar} from './actions.js';
 import {announce, card, childAt, command, copyButton, h, icon, problem, reconcile, setText} from './dom.js';
 import {FigureCard} from './figure.js';
-import {configValue, count, duration, error, lastResult, percent, plural, policyName, searcherName, seconds, stateName,
+import {configValue, count, duration, error, lastResult, ordered, percent, plural, policyName, searcherName, seconds, stateName,
   toNumber} from './format.js';
 import {Live} from './live.js';
 import {RungsCard} from './rungs.js';
@@ -13,8 +13,9 @@ import {TrialsCard} from './trials.js';
 
 const REFRESH_MS = 2000;
 const LARGE_REFRESH_MS = 5000;
+const ENDED_LOOK_MS = 15000;
 const LARGE = 20000;  // Trials.
-const FEW_RUNNING = 10;
+const FEW_RUNNING = 4;
 
 export const studyHref = (name) => `#/studies/${encodeURIComponent(name)}`;
 export const trialHref = (name, id) => `${studyHref(name)}/trials/${id}`;
@@ -56,18 +57,18 @@ class BestCard {
     this.element = card('Best config', {id: 'best'}, this.empty, this.full);
   }
 
-  update(best) {
+  update(best, parameters) {
     this.full.hidden = !best;
     this.empty.hidden = Boolean(best);
     if (!best) return;
     const last = lastResult(best);
-    this.config = best.config;
+    this.config = ordered(best.config, parameters);
     const text = JSON.stringify([best.id, best.config, last]);
     if (text === this.text) return;
     this.text = text;
     this.where.replaceChildren(h('strong', {class: 'best-error'}, error(last?.error)),
       ` at ${plural(last?.epochs ?? 0, 'epoch')}, `, h('a', {href: this.href(best.id)}, `trial ${best.id}`));
-    reconcile(this.list, Object.entries(best.config), ([key]) => key, () => h('div', null, h('dt'), h('dd')),
+    reconcile(this.list, Object.entries(this.config), ([key]) => key, () => h('div', null, h('dt'), h('dd')),
       (row, [key, value]) => {
         setText(row.children[0], key);
         setText(row.children[1], configValue(value));
@@ -78,15 +79,14 @@ class BestCard {
 }
 
 class RunningCard {
-  constructor(href) {
+  constructor(name, href) {
     this.all = false;
     this.table = new DataTable({caption: 'Running trials', keyOf: (r) => r.trialId, empty: 'No trial is running.', columns: [
       {key: 'trial', label: 'Trial', head: true, paint: (td, r) => {
         cells.link(td, href(r.trialId), r.trialId);
-        const mark = [r.straggling ? 'straggling' : '', r.attempt > 1 ? `attempt ${r.attempt}` : ''].filter(Boolean).join(', ');
         const line = childAt(td, 1, 'div', 'row-note');
-        setText(line, mark);
-        line.hidden = mark === '';
+        setText(line, 'straggling');
+        line.hidden = !r.straggling;
       }},
       {key: 'worker', label: 'Worker', className: 'ellipsis', paint: (td, r) => cells.text(td, r.workerId, r.workerId)},
       {key: 'epoch', label: 'Epoch', className: 'meter-cell',
@@ -102,7 +102,8 @@ class RunningCard {
       this.update(this.status);
     }}});
     this.side = h('span', {class: 'muted'});
-    this.element = card('Running trials', {id: 'running', side: this.side}, this.table.element, this.more);
+    const workers = h('p', {class: 'table-foot'}, h('a', {href: `#/workers?q=${encodeURIComponent(name)}`}, 'Their workers'));
+    this.element = card('Running trials', {id: 'running', side: this.side}, this.table.element, this.more, workers);
   }
 
   update(status) {
@@ -165,7 +166,7 @@ class Header {
 
   setFacts(status) {
     const last = status.best && lastResult(status.best);
-    this.facts.set('Best error', error(last?.error), last ? `at ${plural(last.epochs, 'epoch')}` : 'no result yet');
+    this.facts.set('Best error', error(last?.error), last ? `at ${plural(last.epochs, 'epoch')}` : 'no error yet');
     const failed = Number(status.failedTrials);
     this.facts.more('Trials', [[status.runningTotal, 'running'], [status.queued, 'queued'], [failed, 'failed']]
       .filter(([n]) => Number(n) > 0).map(([n, what]) => `${count(n)} ${what}`).join(', '));
@@ -184,7 +185,7 @@ class Header {
 class StudyPage {
   constructor(name, {main, signal, route}) {
     Object.assign(this, {name, main, signal, route});
-    this.options = {log: route.query.get('log') === '1'};
+    this.options = {log: false};
     this.tagged = new Tagged(`${studyPath(name)}/figure`);
     this.every = () => (this.trials > LARGE ? LARGE_REFRESH_MS : REFRESH_MS);
     this.refreshFigure = pacer(() => this.loadFigure(), this.every, signal);
@@ -199,8 +200,25 @@ class StudyPage {
     new Live({path: `${studyPath(this.name)}/events`, signal: this.signal, poll: () => this.poll(), on: {
       status: (status) => this.show(status),
       gone: () => this.gone(),
-      end: () => { this.ended = true; this.refresh(); },
+      end: () => { this.ended = true; this.refresh(); this.lookNowAndThen(); },
     }});
+  }
+
+  // A study that has ended has no stream, but others may extend or delete it.
+  lookNowAndThen() {
+    setTimeout(async () => {
+      if (!this.ended || this.signal.aborted) return;
+      if (!document.hidden) {
+        try {
+          await this.poll();
+        } catch (failure) {
+          if (failure.status === 404) this.gone();
+        }
+      }
+      if (this.signal.aborted || !this.ended) return;
+      if (this.status.study.endTime === undefined) this.follow();
+      else this.lookNowAndThen();
+    }, ENDED_LOOK_MS);
   }
 
   // After a person has changed something: an ended study may go on, and is followed again.
@@ -216,11 +234,11 @@ class StudyPage {
   build(status) {
     const {name, open, options} = this;
     this.head = new Header(name, () => this.status, () => this.changed());
-    this.figure = new FigureCard(open, options, () => this.redraw());
+    this.figure = new FigureCard(open, status.study.spec.parameters, options, () => this.redraw());
     this.best = new BestCard(name, open.href);
     this.rungs = new RungsCard(status.study);
     this.progress = new ProgressCard(open, options);
-    this.running = new RunningCard(open.href);
+    this.running = new RunningCard(name, open.href);
     this.parameters = new ParametersCard(open, options);
     this.table = new TrialsCard({name, study: status.study, href: open.href, route: this.route, signal: this.signal,
       every: this.every, total: (n) => this.head.facts.value('Trials', count(n))});
@@ -229,8 +247,9 @@ class StudyPage {
       h('pre', {tabindex: '0', 'aria-label': 'Specification as JSON'}, JSON.stringify({study: status.study.spec}, null, 2)));
     const failed = h('div', {id: 'figure-problem', class: 'span-3', hidden: true});
     this.figureProblem = failed;
-    this.main.replaceChildren(this.head.element, h('div', {class: 'grid'}, failed, this.figure.element, this.best.element,
-      this.rungs.element, this.progress.element, this.running.element, this.parameters.element, this.table.element, spec));
+    this.main.replaceChildren(this.head.element, h('div', {class: 'grid'}, failed, this.figure.element,
+      h('div', {class: 'stack'}, this.best.element, this.running.element),
+      this.rungs.element, this.progress.element, this.parameters.element, this.table.element, spec));
     this.route.arrived();
   }
 
@@ -240,13 +259,13 @@ class StudyPage {
     this.status = status;
     if (!before) this.build(status);
     this.head.update(status);
-    this.best.update(status.best);
+    this.best.update(status.best, status.study.spec.parameters);
     this.rungs.update(status);
     this.running.update(status);
     const idle = status.study.endTime !== undefined && status.running.length === 0;
     this.running.element.hidden = idle;
-    this.progress.element.classList.toggle('span-3', idle);
     this.tell(before, status);
+    document.title = `${idle ? '' : `${percent(status.progress)} `}${this.name} – Halving`;
     this.refresh();
   }
 
@@ -293,6 +312,7 @@ class StudyPage {
   }
 
   gone() {
+    this.ended = false;
     const was = this.status ? 'It was deleted.' : 'It may have been deleted, or the name has a slip.';
     this.end();
     this.main.replaceChildren(h('div', {class: 'nothing'}, h('h1', {tabindex: '-1'}, `There is no study “${this.name}”`),

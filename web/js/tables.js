@@ -81,7 +81,7 @@ export class DataTable {
     this.body = h('tbody');
     this.table = h('table', null, h('caption', {class: 'sr-only'}, caption),
       h('thead', null, h('tr', null, this.headers)), this.body);
-    this.region = h('div', {class: 'table-region', role: 'region', tabindex: '0', 'aria-label': caption},
+    this.region = h('div', {class: 'table-region', role: 'region', tabindex: '0', 'aria-label': `${caption}, table`},
       this.table);
     this.empty = h('p', {class: 'empty-line', hidden: true}, this.emptyText);
     this.element = h('div', {class: 'table-box'}, this.region, this.empty);

@@ -2,7 +2,7 @@
 import {get, pacer, studyPath} from './api.js';
 import {axis, endChart, errorCut, makeChart, token, tooltip} from './charts.js';
 import {card, command, copyButton, h, problem, reconcile, setAttribute, setText} from './dom.js';
-import {bytes, configValue, count, duration, error, lastResult, number, plural, seconds, stateName} from './format.js';
+import {bytes, configValue, count, duration, error, lastResult, number, ordered, plural, seconds, stateName} from './format.js';
 import {Live} from './live.js';
 import {studyHref} from './study.js';
 import {DataTable, cells, chip} from './tables.js';
@@ -15,7 +15,10 @@ class CurveCard {
     this.canvas = h('canvas', {role: 'img', 'aria-label': 'Error over epochs', id: 'curve-canvas'});
     this.empty = h('p', {class: 'chart-empty'}, 'No error has been reported yet.');
     this.note = h('p', {class: 'hint'});
-    this.element = card('Error over epochs', {id: 'curve', className: 'span-2'},
+    const legend = h('ul', {class: 'legend', 'aria-label': 'Lines'}, [['best', 'results, at the rungs'],
+      ['completed', 'epoch by epoch']].map(([key, label]) => h('li', {class: `legend-${key}`},
+      h('span', {class: 'swatch', 'aria-hidden': 'true'}), label)));
+    this.element = card('Error over epochs', {id: 'curve', className: 'span-2', side: legend},
       h('div', {class: 'chart chart-middle'}, this.canvas, this.empty), this.note);
   }
 
@@ -39,7 +42,7 @@ class CurveCard {
 
   build() {
     const all = [...this.curve, ...this.results];
-    const cut = errorCut(all.map((p) => p.y));
+    const cut = errorCut(all.map((p) => p.y), 20);  // A curve falls steeply at first.
     setText(this.note, cut.above > 0 ? `${plural(cut.above, 'value')} above ${number(cut.max)} cut off.` : '');
     return {
       type: 'line',
@@ -51,11 +54,11 @@ class CurveCard {
       ]},
       options: {
         scales: {
-          x: axis('epochs', 'linear', {suggestedMin: 0, suggestedMax: Math.max(...all.map((p) => p.x)),
+          x: axis('epochs', 'linear', {bounds: 'data', suggestedMin: 0, suggestedMax: all.reduce((most, p) => Math.max(most, p.x), 1),
             ticks: {callback: (v) => (Number.isInteger(v) ? count(v) : ''), maxTicksLimit: 12}}),
           y: axis('error', 'linear', {max: cut.max, ticks: {callback: (v) => number(v)}}),
         },
-        plugins: {legend: {display: false}, tooltip: tooltip({
+        plugins: {legend: {display: false}, decimation: {enabled: true, algorithm: 'min-max'}, tooltip: tooltip({
           title: (items) => (items[0] ? `Epoch ${items[0].raw.x}` : ''),
           label: (item) => `${item.dataset.label === 'results' ? 'result' : 'error'}: ${error(item.raw.y)}`})},
       },
@@ -69,8 +72,7 @@ class CurveCard {
 }
 
 class LogCard {
-  constructor(name, id) {
-    this.command = `halving trial ${name} ${id}`;
+  constructor() {
     this.body = h('div', {class: 'log'});
     this.empty = h('p', {class: 'empty-line'}, 'The trainer has printed nothing so far.');
     this.message = h('p', {class: 'hint', hidden: true});
@@ -145,9 +147,13 @@ class TrialPage {
     this.path = `${studyPath(name)}/trials/${encodeURIComponent(id)}`;
     const trigger = pacer(() => this.load(), () => REFRESH_MS, signal);
     signal.addEventListener('abort', () => this.curve?.end());
+    const look = (status) => {
+      this.status = status;
+      trigger();
+    };
     // The study's stream says when to look again.
-    new Live({path: `${studyPath(name)}/events`, signal, poll: async () => trigger(),
-      on: {status: (status) => { this.status = status; trigger(); }, end: trigger,
+    new Live({path: `${studyPath(name)}/events`, signal, poll: async () => look(await get(`${studyPath(name)}/status`, {signal})),
+      on: {status: look, end: trigger,
         gone: () => this.missing(`There is no study “${name}”.`)}});
   }
 
@@ -184,11 +190,12 @@ class TrialPage {
     this.curve = new CurveCard();
     this.results = resultsTable();
     this.checkpoints = checkpointsCard(this.name, this.id);
-    this.log = new LogCard(this.name, this.id);
+    this.log = new LogCard();
+    const values = ordered(trial.config, this.status?.study.spec.parameters);
     const config = card('Config', {id: 'config'},
-      h('dl', {class: 'config'}, Object.entries(trial.config).map(([key, value]) =>
+      h('dl', {class: 'config'}, Object.entries(values).map(([key, value]) =>
         h('div', null, h('dt', null, key), h('dd', {title: String(value)}, configValue(value))))),
-      h('div', {class: 'row'}, copyButton('Copy as JSON', () => JSON.stringify(trial.config, null, 2))));
+      h('div', {class: 'row'}, copyButton('Copy as JSON', () => JSON.stringify(values, null, 2))));
     this.main.replaceChildren(
       h('div', {class: 'page-head'}, this.crumbs(),
         h('div', {class: 'title-row'}, h('h1', {tabindex: '-1'}, `Trial ${trial.id}`), this.chip), this.subtitle, this.failure),

@@ -1,4 +1,5 @@
-// The table of a study's trials. Sorting, filtering and paging are the server's: a page of a million trials costs as much as one of ten.
+// The table of a study's trials. Sorting, filtering and paging are the server's: a page of a million trials costs as much as one
+// of ten.
 import {get, pacer, query, studyPath} from './api.js';
 import {announce, card, h, setText} from './dom.js';
 import {TRIAL_STATES, configValue, count, error, lastResult, plural} from './format.js';
@@ -11,17 +12,19 @@ function columns(study, href) {
     key: `config.${parameter.name}`, label: parameter.name, sort: true, num: !parameter.choice,
     paint: (td, trial) => {
       const value = trial.config?.[parameter.name];
-      cells.text(td, configValue(value), typeof value === 'number' ? String(value) : null);
+      cells.text(td, configValue(value), value === undefined || value === null ? null : String(value));
     }}));
   return [
     {key: 'id', label: 'Trial', sort: true, head: true, paint: (td, t) => cells.link(td, href(t.id), t.id)},
     {key: 'state', label: 'State', sort: true, paint: (td, t) => cells.chip(td, t.state)},
-    {key: 'error', label: 'Error', sort: true, num: true, hint: 'At the highest rung reached; best first: the higher rung counts more',
+    {key: 'error', label: 'Error', sort: true, num: true,
+      hint: 'At the highest rung reached; best first: the higher rung counts more',
       paint: (td, t) => cells.text(td, error(lastResult(t)?.error), lastResult(t) ? String(lastResult(t).error) : null)},
     {key: 'epochs', label: 'Epochs', sort: true, num: true, hint: 'Reached',
       paint: (td, t) => cells.text(td, lastResult(t) ? count(lastResult(t).epochs) : '–')},
     ...own,
-    {key: 'round', label: 'Round', sort: true, num: true, paint: (td, t) => cells.text(td, Number(t.round) ? count(t.round) : '–')},
+    {key: 'round', label: 'Round', sort: true, num: true,
+      paint: (td, t) => cells.text(td, Number(t.round) ? count(t.round) : '–')},
     {key: 'attempts', label: 'Attempts', sort: true, num: true, paint: (td, t) => cells.text(td, count(t.attempts))},
     {key: 'time', label: 'Last result', sort: true, num: true, paint: (td, t) => cells.ago(td, lastResult(t)?.endTime)},
   ];

@@ -49,14 +49,16 @@ function paintTrial(td, worker) {
 const COLUMNS = [
   {key: 'worker', label: 'Worker', sort: true, head: true, paint: (td, w) => cells.text(td, w.workerId, w.workerId)},
   {key: 'state', label: 'State', sort: true, paint: paintState},
-  {key: 'utilisation', label: 'Busy, last 10 min', sort: true, className: 'meter-cell',
+  {key: 'utilisation', label: 'Busy, of late', sort: true, className: 'meter-cell',
     paint: (td, w) => cells.bar(td, w.utilisation, percent(w.utilisation))},
   {key: 'trial', label: 'Doing', sort: true, paint: paintTrial},
-  {key: 'host', label: 'Host and device', sort: true, paint: (td, w) => cells.text(td, [w.host, w.device].filter(Boolean).join(' · '))},
+  {key: 'host', label: 'Host and device', sort: true,
+    paint: (td, w) => cells.text(td, [w.host, w.device].filter(Boolean).join(' · '))},
   {key: 'objectives', label: 'Objectives', paint: (td, w) => cells.text(td, w.objectives.join(', ') || 'any')},
   {key: 'finished', label: 'Finished', sort: true, num: true, paint: (td, w) => cells.text(td, count(w.trialsFinished))},
   {key: 'lost', label: 'Leases lost', sort: true, num: true, paint: (td, w) => cells.text(td, count(w.leasesLost))},
-  {key: 'seen', label: 'Last seen', sort: true, num: true, paint: (td, w) => cells.text(td, `${duration(seconds(w.lastSeen))} ago`)},
+  {key: 'seen', label: 'Last seen', sort: true, num: true, paint: (td, w) => cells.text(td,
+    seconds(w.lastSeen) < 5 ? 'just now' : `${duration(seconds(w.lastSeen))} ago`)},
 ];
 
 class WorkersPage {
@@ -146,7 +148,7 @@ class WorkersPage {
     for (const worker of workers) n.set(stateOf(worker), n.get(stateOf(worker)) + 1);
     const connected = workers.filter((w) => w.connected);
     const mean = connected.reduce((sum, w) => sum + w.utilisation, 0) / Math.max(1, connected.length);
-    setText(this.sum, workers.length === 0 ? '' : `${count(connected.length)} connected, busy ${percent(mean)} of the last 10 minutes · `
+    setText(this.sum, workers.length === 0 ? '' : `${count(connected.length)} connected, busy ${percent(mean)} of late · `
       + [...n].filter(([, many]) => many > 0).map(([name, many]) => `${count(many)} ${name}`).join(', '));
     const rows = this.matching();
     if (this.offset >= rows.length) this.offset = Math.max(0, Math.floor((rows.length - 1) / ROWS) * ROWS);

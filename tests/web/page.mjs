@@ -1,0 +1,195 @@
+// Scenarios of the page in a real browser against a real server; page_test.py starts those and says which one.
+//
+//   node page.mjs SCENARIO BASE [JSON of what the scenario is told]
+import {Browser, accessible, ask, check, figurePoints, go, same, tabTo, text, until} from './browser.mjs';
+
+const SCRIPT = '<script>alert(1)</script>';
+const state = (page, name) => page.waitForSelector(`.title-row .chip.is-${name}`);
+
+async function emptyList(page) {
+  await page.waitForSelector('#no-studies:not([hidden])');
+  const shown = await text(page, '#no-studies');
+  for (const part of ['halving create', 'grpcurl -plaintext', 'New study']) {
+    check(shown.includes(part), `the empty list does not tell of "${part}":\n${shown}`);
+  }
+}
+
+// The whole way without a mouse: skip link, form, plan, creation.
+async function createByKeyboard(page, spec, rungs) {
+  await page.keyboard.press('Tab');
+  same(await page.evaluate(() => document.activeElement.id), 'skip', 'the first stop of Tab');
+  await page.keyboard.press('Enter');
+  same(await page.evaluate(() => document.activeElement.id), 'main', 'where the skip link leads');
+  await tabTo(page, 'main a[href="#/new"]');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#spec');
+  same(await page.evaluate(() => document.activeElement.tagName), 'H1', 'what is focused on a new page');
+  await tabTo(page, '#spec');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.insertText('{"name": "no json"');
+  await tabTo(page, 'form .primary');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.form-error:not([hidden])');
+  check((await text(page, '.form-error')).includes('no JSON'), 'a slip in the JSON is not shown');
+  await page.fill('#spec', JSON.stringify({...spec, halving: {...spec.halving, eta: 1}}));
+  await page.click('text="Plan" >> visible=true');
+  await until('the server\'s message', async () => (await text(page, '.form-error')).includes('eta is 1'));
+  await page.fill('#spec', JSON.stringify(spec));
+  await page.focus('#spec');
+  await tabTo(page, 'form button[type="button"]');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#plan tbody tr');
+  const planned = await page.$$eval('#plan tbody tr', (rows) => rows.map((row) => [...row.children].map((c) => c.textContent)));
+  same(planned, rungs, 'the planned rungs');
+  await tabTo(page, 'form .primary');
+  await page.keyboard.press('Enter');
+}
+
+// The figure and the table have what the command line has.
+async function sameAsCommand(page, {points, trials}) {
+  await until('the figure has the results', async () => JSON.stringify(await figurePoints(page)) === JSON.stringify(points),
+    8000).catch(async () => same(await figurePoints(page), points, 'points of the figure'));
+  await page.click('#trials thead button:has-text("Trial")');
+  await until('the table is sorted', async () => (await text(page, '#trials tbody th')) === '1');
+  const rows = await page.$$eval('#trials tbody tr', (all) => all.map((row) => row.firstElementChild.textContent));
+  same(rows.length, Math.min(25, trials), 'rows of the table');
+  same(await page.getAttribute('#trials thead th:first-child', 'aria-sort'), 'ascending', 'aria-sort');
+}
+
+// Nothing that came from outside has become markup.
+async function onlyText(page, where) {
+  const made = await page.evaluate(() => document.querySelectorAll('main script, main b, main img').length);
+  same(made, 0, `elements made of what came from outside, ${where}`);
+}
+
+async function create(browser, {spec, rungs, name, worker, skill}) {
+  browser.expected.push(/400 \(/);  // The refused plan, as chromium logs it.
+  const page = await browser.page();
+  await emptyList(page);
+  await createByKeyboard(page, spec, rungs);
+  await state(page, 'running');
+  same(await page.evaluate(() => location.hash), `#/studies/${name}`, 'where creating leads');
+  await ask('open the gate');
+  await state(page, 'completed');
+  await sameAsCommand(page, await ask('results'));
+  check((await text(page, '#trials')).includes(SCRIPT), 'the choice is not shown as text');
+  await onlyText(page, 'study');
+  await page.fill('#where', `act=${SCRIPT}`);
+  await page.keyboard.press('Enter');
+  await until('the filter holds', async () => (await page.$$eval('#trials tbody tr', (rows) => rows.map((r) => r.innerText)))
+    .every((row) => row.includes('<script>')));
+  await page.fill('#where', 'nonsense');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#trials .form-error:not([hidden])');
+  await go(page, `#/studies/${name}/trials/1`, '#results tbody tr');
+  check((await text(page, '#results')).includes(worker), `the worker is not shown as text:\n${await text(page, '#results')}`);
+  await until('the log is shown as text', async () => (await text(page, '#log')).includes(SCRIPT));
+  await onlyText(page, 'trial');
+  await go(page, '#/workers', '#workers tbody tr');
+  const workers = await text(page, '#workers');
+  check(workers.includes(worker) && workers.includes(skill), `the worker is not shown as text:\n${workers}`);
+  await onlyText(page, 'workers');
+}
+
+async function stop(browser, {name}) {
+  browser.expected.push(/404 \(/);  // The study that is gone.
+  const page = await browser.page();
+  await go(page, `#/studies/${name}`, '#running tbody tr');
+  const button = '.actions button:has-text("Stop")';
+  await page.focus(button);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog[open]');
+  check((await text(page, 'dialog')).includes('cannot be resumed'), 'the dialog does not say what will happen');
+  await accessible(page, 'dialog');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog', {state: 'detached'});
+  check(await page.evaluate(() => document.activeElement.textContent === 'Stop'), 'focus is not back at the button');
+  await page.click('.actions button:has-text("Pause")');
+  await page.click('dialog .primary');
+  await state(page, 'paused');
+  await page.click('.actions button:has-text("Resume")');
+  await page.click('dialog .primary');
+  await state(page, 'running');
+  await page.click(button);
+  await page.click('dialog .danger');
+  await state(page, 'stopped');
+  await page.click('.actions button:has-text("Delete")');
+  check(await page.isDisabled('dialog .danger'), 'deleting does not ask for the name');
+  await page.fill('dialog input', name);
+  await page.click('dialog .danger');
+  await page.waitForSelector('#no-studies:not([hidden])');
+  await go(page, `#/studies/${name}`, '.nothing h1');
+}
+
+async function lost(browser, {name}) {
+  browser.expected.push(/ERR_/, /503 \(/);
+  const page = await browser.page();
+  const streams = {open: 0};
+  page.on('request', (r) => { if (r.url().endsWith('/events')) streams.open += 1; });
+  for (const over of ['requestfailed', 'requestfinished']) {
+    page.on(over, (r) => { if (r.url().endsWith('/events')) streams.open -= 1; });
+  }
+  await go(page, `#/studies/${name}`, '#running tbody tr');
+  await ask('kill the server');
+  await page.waitForSelector('#lost-banner');
+  check((await text(page, '#lost-banner')).includes('as it was at'), 'the banner does not say since when');
+  check(await page.isVisible('#running tbody tr'), 'what was known is gone');
+  await accessible(page, 'without a server');
+  await ask('start the server');
+  await page.waitForSelector('#lost-banner', {state: 'detached', timeout: 30000});
+  await page.waitForSelector('#link-state[data-kind="live"]');
+  // A tab that nobody sees holds no connection.
+  const hide = (hidden) => page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', {value, configurable: true});
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await hide(true);
+  await until('a hidden tab ends its stream', () => streams.open === 0);
+  // Nor does a page fail that finds all streams taken.
+  await ask('take all streams');
+  await hide(false);
+  await page.waitForSelector('#link-state[data-kind="polling"]');
+  await ask('open the gate');
+  await state(page, 'completed');
+}
+
+async function access(browser, {name}) {
+  const routes = [['#/', '#study-search'], [`#/studies/${name}`, '#trials tbody tr'],
+    [`#/studies/${name}/trials/1`, '#results tbody tr'], ['#/workers', '#workers tbody tr'], ['#/new', '#spec'], ['#/no/such/page', '.nothing h1']];
+  for (const dark of [false, true]) {
+    const page = await browser.page({dark});
+    for (const [hash, ready] of routes) {
+      await go(page, hash, ready);
+      await page.evaluate(() => { for (const d of document.querySelectorAll('details')) d.open = true; });
+      await accessible(page, `${hash} ${dark ? 'dark' : 'light'}`);
+    }
+    const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/)[0]);
+    check(dark === ground < 100, `${dark ? 'dark' : 'light'}, but the ground is ${ground} bright`);
+    await page.click('#theme');
+    if (dark) {
+      same(await page.evaluate(() => document.documentElement.dataset.theme), 'light', 'the theme chosen');
+      await page.reload();
+      same(await page.evaluate(() => document.documentElement.dataset.theme), 'light', 'the theme kept');
+    }
+    await page.context().close();
+  }
+  const phone = await browser.page({width: 360, height: 740});
+  for (const [hash, ready] of routes) {
+    await go(phone, hash, ready);
+    const wide = await phone.evaluate(() => document.documentElement.scrollWidth);
+    check(wide <= 360, `${hash} is ${wide} px wide on a screen of 360`);
+  }
+}
+
+const [name, base, told] = process.argv.slice(2);
+const browser = await Browser.start(base);
+try {
+  await {create, stop, lost, access}[name](browser, JSON.parse(told ?? '{}'));
+  browser.quiet();
+  console.log(JSON.stringify({done: name}));
+} catch (failure) {
+  console.log(JSON.stringify({failed: `${failure.stack}\n${browser.complaints.join('\n')}`}));
+} finally {
+  await browser.browser.close();
+}
+process.exit(0);
