@@ -18,7 +18,7 @@ void LiveView::Draw(absl::string_view text) {
   std::string more;
   if (lines.size() > room) {
     more = absl::StrCat("... and ", Plural(static_cast<int64_t>(lines.size() - room + 1), "line"),
-                        " more; `halving status` shows all");
+                        " more; ", more_);
     lines.resize(room - 1);
     lines.push_back(more);
   }
@@ -32,6 +32,11 @@ void LiveView::Draw(absl::string_view text) {
   absl::StrAppend(&frame, "\x1b[J\x1b[?25h");
   *console_->out << frame << std::flush;
   drawn_lines_ = static_cast<int>(lines.size());
+}
+
+void LiveView::Clear() {
+  if (drawn_lines_ > 0) *console_->out << "\x1b[" << drawn_lines_ << "A\x1b[J" << std::flush;
+  drawn_lines_ = 0;
 }
 
 }  // namespace halving
