@@ -165,6 +165,25 @@ std::string RenderCounts(const v1::StudyStatus& status, const RenderOptions& opt
   return text;
 }
 
+std::string RenderLiveTitle(const v1::Study& study, const RenderOptions& options) {
+  const std::string settings =
+      absl::StrCat(Printable(study.spec().objective()), ", ", DescribeRule(study.spec().halving()));
+  return absl::StrCat(RenderTitle(study, options), "  ", Paint(settings, Ink::kDim, options));
+}
+
+// "12 of 30 evaluations, 26 epochs; 2 running, 2 queued, 1 failed; workers 87% busy".
+std::string DescribeCounts(const v1::StudyStatus& status, const RenderOptions& options) {
+  const int64_t limit = status.study().spec().limits().max_evaluations();
+  const std::string evaluations =
+      limit > 0 ? absl::StrCat(status.evaluations(), " of ", Plural(limit, "evaluation"))
+                : Plural(status.evaluations(), "evaluation");
+  return absl::StrCat(evaluations, ", ", Plural(status.epochs_trained(), "epoch"), "; ",
+                      RunningTotal(status), " running, ", status.queued(), " queued",
+                      status.failed_trials() > 0 ? ", " : "",
+                      status.failed_trials() > 0 ? Failed(status, options) : "", "; workers ",
+                      Percent(status.utilisation()), "% busy");
+}
+
 std::string RenderPlannedRungs(const v1::StudyPlan& plan, const RenderOptions& options) {
   bool brackets = false;
   for (const v1::PlannedRung& rung : plan.rungs()) brackets |= rung.bracket() != 0;
@@ -223,20 +242,12 @@ std::string RenderStatus(const v1::StudyStatus& status, const RenderOptions& opt
 
 std::string RenderLiveStatus(const v1::StudyStatus& status, int rows,
                              const RenderOptions& options) {
-  const v1::StudySpec& spec = status.study().spec();
-  const int64_t limit = spec.limits().max_evaluations();
   const std::string time = DescribeTime(status);
   std::string text = absl::StrCat(
-      RenderTitle(status.study(), options), "  ",
-      Paint(absl::StrCat(Printable(spec.objective()), ", ", DescribeRule(spec.halving())),
-            Ink::kDim, options),
-      "\n", RenderProgress(status.progress(), kProgressCells, options), time.empty() ? "" : "  ",
-      time, "\n", status.evaluations(), limit > 0 ? absl::StrCat(" of ", limit) : "",
-      limit == 1 || (limit == 0 && status.evaluations() == 1) ? " evaluation, " : " evaluations, ",
-      Plural(status.epochs_trained(), "epoch"), ", ", RunningTotal(status), " running, ",
-      status.queued(), " queued, ", Failed(status, options),
-      absl::StrFormat(", workers %.0f%% busy", 100 * status.utilisation()), "\n\n",
-      RenderRungs(status, options), "\n", Labelled("best", DescribeBest(status, options), options));
+      RenderLiveTitle(status.study(), options), "\n",
+      RenderProgress(status.progress(), kProgressCells, options), time.empty() ? "" : "  ", time,
+      "\n", DescribeCounts(status, options), "\n\n", RenderRungs(status, options), "\n",
+      Labelled("best", DescribeBest(status, options), options));
   if (LastResult(status.best()) != nullptr) {
     const int room = options.width_columns > 0 ? options.width_columns - kLabelWidth : 1000;
     for (const std::string& line : Wrapped(FormatConfigShort(status.best().config()), room)) {

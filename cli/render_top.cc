@@ -105,8 +105,8 @@ std::string RenderTop(const TopPicture& picture, int rows, const RenderOptions& 
       Paint(Printable(picture.server), Ink::kBold, options), "  ", picture.running_total, " of ",
       picture.studies == 1 ? "1 study" : absl::StrCat(picture.studies, " studies"), " running\n",
       RenderProgress(Utilisation(picture.workers), kHeadCells, options),
-      " of the workers' time used over the last 10 minutes\n", DescribeWorkers(picture.workers),
-      "\n\n", RenderStudyTable(picture, studies, options), "\n",
+      " used over the last 10 minutes\n", DescribeWorkers(picture.workers), "\n\n",
+      RenderStudyTable(picture, studies, options), "\n",
       RenderTopWorkers(picture.workers, workers, options));
 }
 

@@ -141,8 +141,8 @@ TEST(RenderLiveStatusTest, FitsTheRowsAndKeepsTheNotes) {
   EXPECT_THAT(text, testing::StartsWith("lenet  RUNNING  lenet, halving, 2 to 10 epochs, eta 2\n"
                                         "[############------------------]  40%  4m 12s running, "
                                         "about 6m 30s to go\n"
-                                        "12 of 30 evaluations, 26 epochs, 102 running, 2 queued, "
-                                        "1 failed, workers 87% busy\n\n"));
+                                        "12 of 30 evaluations, 26 epochs; 102 running, 2 queued, "
+                                        "1 failed; workers 87% busy\n\n"));
   EXPECT_THAT(text, HasSubstr("            batch_size=222 learning_rate=0.0535\n"));
   EXPECT_THAT(text, HasSubstr(" more running\n\nnote: rung 4 has only one result\n"));
 }

@@ -46,7 +46,7 @@ TopPicture SamplePicture() {
 TEST(RenderTopTest, ShowsStudiesAndFirstTheWorkersOfConcern) {
   EXPECT_EQ(RenderTop(SamplePicture(), 0, {}),
             R"(127.0.0.1:7070  1 of 3 studies running
-[#####################---------]  70% of the workers' time used over the last 10 minutes
+[#####################---------]  70% used over the last 10 minutes
 4 workers: 2 busy (1 straggling), 1 idle, 1 disconnected
 
 study  progress               best  by trial  running  queued  failed  epochs/min   to go
