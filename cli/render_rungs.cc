@@ -26,7 +26,7 @@ struct Shape {
 };
 
 int64_t AllTrials(const v1::RungStatus& rung) {
-  return rung.waiting() + rung.running() + rung.queued() + rung.promoted();
+  return rung.reported() + rung.running() + rung.queued();
 }
 
 Shape ShapeOf(const v1::StudyStatus& status) {
@@ -63,15 +63,14 @@ std::string Gathered(const v1::RungStatus& rung, const Shape& shape, const Rende
   const bool narrow = options.width_columns > 0 && options.width_columns < kNarrow;
   const int cells = narrow ? kNarrowCells : kCells;
   if (!shape.closing) {
-    const int64_t done = rung.waiting() + rung.promoted();
-    return absl::StrCat(
-        RenderBar(
-            {{done, Fill::kDone}, {rung.running(), Fill::kRunning}, {rung.queued(), Fill::kQueued}},
-            shape.fullest, cells, options),
-        " ", AllTrials(rung));
+    return absl::StrCat(RenderBar({{rung.reported(), Fill::kDone},
+                                   {rung.running(), Fill::kRunning},
+                                   {rung.queued(), Fill::kQueued}},
+                                  shape.fullest, cells, options),
+                        " ", AllTrials(rung));
   }
   // Of closed rounds there is nothing left to gather.
-  if (rung.size() == 0) return absl::StrCat(rung.waiting());
+  if (rung.size() == 0) return "-";
   return absl::StrCat(RenderBar({{rung.waiting(), Fill::kDone},
                                  {rung.running(), Fill::kRunning},
                                  {rung.queued(), Fill::kQueued}},

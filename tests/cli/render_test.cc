@@ -84,8 +84,8 @@ TEST(RenderStatusTest, RungsThatNeverCloseAreComparedWithTheFullest) {
   for (v1::RungStatus& rung : *status.mutable_rungs()) rung.clear_size();
   const std::string text = RenderStatus(status, {});
   EXPECT_THAT(text, HasSubstr("\nepochs  trials "));
-  EXPECT_THAT(text, HasSubstr("[#######=++] 10"));
-  EXPECT_THAT(text, HasSubstr("[=---------] 1 "));
+  EXPECT_THAT(text, HasSubstr("[#######=++] 14"));
+  EXPECT_THAT(text, HasSubstr("[#=--------] 2 "));
   EXPECT_THAT(text, HasSubstr("median  usual\n"));
   EXPECT_THAT(text, HasSubstr("\n# reported  = running  + queued\n"));
 }
