@@ -153,7 +153,7 @@ std::string FlagMeaning(const WordDoc& flag) {
 
 std::string RenderHelp(const CommandTree& tree, const RenderOptions& options) {
   std::string text = absl::StrCat(tree.program.about, ".\n\n", Heading("Usage", options),
-                                  "  halving COMMAND [words] [flags]\n");
+                                  "  halving COMMAND [arguments] [flags]\n");
   for (const absl::string_view group : kGroups) {
     Entries entries;
     for (const CommandDoc& command : tree.commands) {
@@ -184,7 +184,7 @@ std::string RenderHelp(const CommandTree& tree, const CommandDoc& command,
   for (const WordDoc& word : command.arguments) {
     arguments.emplace_back(word.value, FlagMeaning(word));
   }
-  text += Section("Words", arguments, options);
+  text += Section("Arguments", arguments, options);
   text += Section("Flags", FlagEntries(command.flags), options);
   text += Section("Global flags", GlobalFlagEntries(tree, command), options);
   return absl::StrCat(text, "\n", Heading("Examples", options), command.examples, "\n");

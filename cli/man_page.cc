@@ -92,7 +92,7 @@ bool WriteWhole(const std::string& path, const std::string& content, Console* co
 std::string ManPage(const CommandTree& tree) {
   std::string text =
       absl::StrCat(Header("halving"), ".SH NAME\nhalving \\- ", Troff(tree.program.about),
-                   "\n.SH SYNOPSIS\n.B halving\n.I COMMAND\n[words] [flags]\n");
+                   "\n.SH SYNOPSIS\n.B halving\n.I COMMAND\n[arguments] [flags]\n");
   text += ".SH COMMANDS\n";
   for (const absl::string_view group : kGroups) {
     absl::StrAppend(&text, ".SS ", group, "\n");
@@ -114,7 +114,7 @@ std::string ManPage(const CommandDoc& command) {
                    "\n.SH SYNOPSIS\n.B ", Troff(UsageLine(command)), "\n.SH DESCRIPTION\n",
                    Prose(command.about), ".\n", Prose(command.details), "\n");
   text = absl::StrReplaceAll(text, {{"\n\n", "\n"}});
-  text += FlagSection("WORDS", command.arguments);
+  text += FlagSection("ARGUMENTS", command.arguments);
   text += FlagSection("OPTIONS", command.flags);
   text += Examples(command.examples);
   absl::StrAppend(&text,

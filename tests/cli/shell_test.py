@@ -5,6 +5,7 @@ Usage: shell_test.py HALVING. What is not installed is skipped by name.
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import unittest
 
 HALVING = pathlib.Path(sys.argv.pop(1)).resolve()
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 
 
 def run(*command, **kwargs):
@@ -99,6 +101,12 @@ class ShellTest(unittest.TestCase):
         (self.dir / "study.json").touch()
         self.assertIn(f"{self.dir}/study.json",
                       [line.split("\t")[0] for line in in_fish(f"halving create {self.dir}/st")])
+
+    def test_the_page_has_every_command_and_no_other(self):
+        commands = {line.split("\t")[0] for line in
+                    run(HALVING, "__complete", "").stdout.splitlines() if not line.startswith(":")}
+        shown = set(re.findall(r"^\|[^|]*\| `halving ([a-z]+)", PAGE.read_text(), re.MULTILINE))
+        self.assertEqual(shown, commands)
 
     def man_pages(self):
         done = run(HALVING, "__man", self.dir)
