@@ -50,10 +50,13 @@ ResultsTable::ResultsTable(const v1::Study& study) {
   }
 }
 
+bool ResultsTable::IsParameter(const std::string& name) const {
+  return std::find(parameters_.begin(), parameters_.end(), name) != parameters_.end();
+}
+
 void ResultsTable::Note(const v1::Trial& trial) {
   for (const auto& [name, value] : trial.config().fields()) {
-    const bool known = std::find(parameters_.begin(), parameters_.end(), name) != parameters_.end();
-    if (!known) others_.insert(name);
+    if (!IsParameter(name)) others_.insert(name);
   }
   for (const v1::RungResult& result : trial.results()) {
     for (const auto& [name, value] : result.metrics()) metrics_.insert(name);
@@ -61,9 +64,15 @@ void ResultsTable::Note(const v1::Trial& trial) {
 }
 
 bool ResultsTable::Covers(const v1::Trial& trial) const {
-  ResultsTable with = *this;
-  with.Note(trial);
-  return with.others_.size() == others_.size() && with.metrics_.size() == metrics_.size();
+  for (const auto& [name, value] : trial.config().fields()) {
+    if (!IsParameter(name) && others_.count(name) == 0) return false;
+  }
+  for (const v1::RungResult& result : trial.results()) {
+    for (const auto& [name, value] : result.metrics()) {
+      if (metrics_.count(name) == 0) return false;
+    }
+  }
+  return true;
 }
 
 std::string ResultsTable::Header() const {

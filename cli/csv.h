@@ -37,6 +37,8 @@ class ResultsTable {
   std::string Rows(const v1::Trial& trial) const;
 
  private:
+  bool IsParameter(const std::string& name) const;
+
   std::vector<std::string> parameters_;
   std::set<std::string> others_;  // Parameters that only a config knows.
   std::set<std::string> metrics_;

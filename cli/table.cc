@@ -70,14 +70,17 @@ std::vector<int> Table::Layout(int indent, const RenderOptions& options) const {
     if (first == columns_.size() || TotalWidth(indent, least) <= options.width_columns) break;
     widths[first] = 0;
   }
-  while (TotalWidth(indent, widths) > options.width_columns) {
-    size_t widest = columns_.size();
-    for (size_t c = 0; c < widths.size(); ++c) {
-      if (!clips(c) || widths[c] <= kSmallestClipped) continue;
-      if (widest == columns_.size() || widths[c] > widths[widest]) widest = c;
+  for (const int floor : {kReadable, kSmallestClipped}) {
+    while (TotalWidth(indent, widths) > options.width_columns) {
+      size_t widest = columns_.size();
+      for (size_t c = 0; c < widths.size(); ++c) {
+        const int least = columns_[c].shrink ? floor : kSmallestClipped;
+        if (!clips(c) || widths[c] <= least) continue;
+        if (widest == columns_.size() || widths[c] > widths[widest]) widest = c;
+      }
+      if (widest == columns_.size()) break;
+      --widths[widest];
     }
-    if (widest == columns_.size()) break;
-    --widths[widest];
   }
   return widths;
 }

@@ -51,8 +51,8 @@ int TopCommand(const TopOptions& options, Client* client, Console* console) {
     drawn.width_columns = size.columns - 1;
     const std::string now =
         absl::FormatTime("%H:%M:%S", console->clock->Now(), console->options.zone);
-    view.Draw(absl::StrCat(RenderTop(*picture, size.rows - 1 - kFooterLines, drawn), "\n",
-                           Paint(absl::StrCat(now, "  ", footer), Ink::kDim, drawn), "\n"));
+    view.Draw(RenderTop(*picture, size.rows - 1 - kFooterLines, drawn),
+              Paint(absl::StrCat(now, "  ", footer), Ink::kDim, drawn));
     if (const char key = console->key(options.interval); key == 'q' || key == 'Q') return kExitOk;
     absl::StatusOr<TopPicture> next = Look(options, client);
     if (next.ok()) {

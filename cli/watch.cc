@@ -74,8 +74,8 @@ class Display {
     RenderOptions options = console_->options;
     const TerminalSize size = console_->size();
     options.width_columns = size.columns - 1;
-    view_.Draw(absl::StrCat(RenderLiveStatus(last_, size.rows - 1 - kFooterLines, options), "\n",
-                            Paint(absl::StrCat(Now(), "  ", footer), Ink::kDim, options), "\n"));
+    view_.Draw(RenderLiveStatus(last_, size.rows - 1 - kFooterLines, options),
+               Paint(absl::StrCat(Now(), "  ", footer), Ink::kDim, options));
   }
 
   const bool json_;

@@ -66,6 +66,18 @@ TEST(TableTest, ColumnsThatMayShrinkAreClippedTheWidestFirst) {
             "xxxxxxxxxxxxxxx...  yyyyyyyyyyyy  z\n");
 }
 
+TEST(TableTest, TheLastColumnIsClippedBeforeANameIsUnreadable) {
+  constexpr auto kLeft = Table::Align::kLeft;
+  Table table({{"name", kLeft, 0, true}, {"reason", kLeft}});
+  table.AddRow({{std::string(16, 'n')}, {std::string(30, 'r')}});
+  EXPECT_EQ(table.Render(0, {.width_columns = 28}),
+            "name              reason\n"
+            "nnnnnnnnnnnnnnnn  rrrrrrr...\n");
+  EXPECT_EQ(table.Render(0, {.width_columns = 22}),
+            "name          reason\n"
+            "nnnnnnnnn...  rrrrr...\n");
+}
+
 TEST(TableTest, PaintedCellsKeepTheirColours) {
   Table table({{"bar", Table::Align::kLeft}, {"n"}});
   table.AddRow({{"\x1b[32m##\x1b[0m", Ink::kPlain, true}, {"\x1b[32m"}});
