@@ -88,18 +88,22 @@ void DeclareTop(CommandLine* line) {
 
 void DeclareWorkers(CommandLine* line) {
   Parsed* p = line->parsed();
-  CLI::App* command =
-      line->Add({"Look", "workers", "List the workers and what each is doing",
-                 "  halving workers\n"
-                 "  halving workers --idle\n"
-                 "  halving workers --study lenet --sort busy\n"
-                 "  halving workers -o json | jq '[.workers[].utilisation] | add / length'"},
-                [p] {
-                  p->workers.format = p->OutputFormat();
-                  return [p](Client* client, Console* console) {
-                    return WorkersCommand(p->workers, client, console);
-                  };
-                });
+  CLI::App* command = line->Add(
+      {"Look", "workers", "List the workers and what each is doing",
+       "  halving workers\n"
+       "  halving workers --idle\n"
+       "  halving workers --study lenet --sort busy\n"
+       "  halving workers -o json | jq '[.workers[].utilisation] | add / length'",
+       "How busy each is, and the utilisation of all that are connected, are of the last 10 "
+       "minutes. "
+       "A straggling one has held its trial for more than twice the usual time; a disconnected one "
+       "was not seen for a minute."},
+      [p] {
+        p->workers.format = p->OutputFormat();
+        return [p](Client* client, Console* console) {
+          return WorkersCommand(p->workers, client, console);
+        };
+      });
   CLI::Option* study =
       command->add_option("--study", p->workers.study, "Only those that hold a trial of it")
           ->check(CLI::Validator(CheckName, ""))

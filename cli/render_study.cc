@@ -171,7 +171,7 @@ std::string RenderLiveTitle(const v1::Study& study, const RenderOptions& options
   return absl::StrCat(RenderTitle(study, options), "  ", Paint(settings, Ink::kDim, options));
 }
 
-// "12 of 30 evaluations, 26 epochs; 2 running, 2 queued, 1 failed; workers 87% busy".
+// "12 of 30 evaluations, 26 epochs; 2 running, 2 queued, 1 failed; 87% busy".
 std::string DescribeCounts(const v1::StudyStatus& status, const RenderOptions& options) {
   const int64_t limit = status.study().spec().limits().max_evaluations();
   const std::string evaluations =
@@ -180,7 +180,7 @@ std::string DescribeCounts(const v1::StudyStatus& status, const RenderOptions& o
   return absl::StrCat(evaluations, ", ", Plural(status.epochs_trained(), "epoch"), "; ",
                       RunningTotal(status), " running, ", status.queued(), " queued",
                       status.failed_trials() > 0 ? ", " : "",
-                      status.failed_trials() > 0 ? Failed(status, options) : "", "; workers ",
+                      status.failed_trials() > 0 ? Failed(status, options) : "", "; ",
                       Percent(status.utilisation()), "% busy");
 }
 

@@ -94,8 +94,8 @@ double Utilisation(const std::vector<v1::Worker>& workers) {
 
 std::string RenderWorkers(const std::vector<v1::Worker>& workers, bool wide,
                           const RenderOptions& options) {
-  const std::string sum = absl::StrFormat("%s; %d%% used over the last 10 minutes",
-                                          DescribeWorkers(workers), Percent(Utilisation(workers)));
+  const std::string sum = absl::StrFormat("%s; utilisation %d%%", DescribeWorkers(workers),
+                                          Percent(Utilisation(workers)));
   return absl::StrCat(RenderWorkerTable(workers, wide, options), "\n",
                       Paint(sum, Ink::kDim, options), "\n");
 }

@@ -174,7 +174,7 @@ TEST_F(FormatsTest, WorkersAreFilteredSortedAndSummedUp) {
   EXPECT_THAT(names({"--sort", "lost"}), testing::Contains("gpu-2").Times(1));
   EXPECT_THAT(names({"--sort", "lost"})[0], "gpu-2") << "the first by name of those that lost two";
   EXPECT_EQ(Run({"workers"}), kExitOk);
-  EXPECT_THAT(out(), HasSubstr("\n7 workers: 4 busy, 3 idle; 30% used"));
+  EXPECT_THAT(out(), HasSubstr("\n7 workers: 4 busy, 3 idle; utilisation 30%\n"));
   EXPECT_EQ(Run({"workers", "--study", "nobodys"}), kExitOk);
   EXPECT_EQ(out(), "None of 7 workers holds a trial of that study.\n");
   EXPECT_EQ(Run({"workers", "--sort", "size"}), kExitUsage);

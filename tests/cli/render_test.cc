@@ -142,7 +142,7 @@ TEST(RenderLiveStatusTest, FitsTheRowsAndKeepsTheNotes) {
                                         "[############------------------]  40%  4m 12s running, "
                                         "about 6m 30s to go\n"
                                         "12 of 30 evaluations, 26 epochs; 102 running, 2 queued, "
-                                        "1 failed; workers 87% busy\n\n"));
+                                        "1 failed; 87% busy\n\n"));
   EXPECT_THAT(text, HasSubstr("            batch_size=222 learning_rate=0.0535\n"));
   EXPECT_THAT(text, HasSubstr(" more running\n\nnote: rung 4 has only one result\n"));
 }
@@ -310,7 +310,7 @@ gpu-1   straggling    lenet trial 7   98%    3.0s ago        12     1  cuda:0 NV
 gpu-22  idle 1m 35s   -               40%    0.0s ago         -     -  cpu
 gpu-3   disconnected  -                0%  2h 30m ago         -     -
 
-3 workers: 1 busy (1 straggling), 1 idle, 1 disconnected; 69% used over the last 10 minutes
+3 workers: 1 busy (1 straggling), 1 idle, 1 disconnected; utilisation 69%
 )");
   EXPECT_THAT(RenderWorkers({busy}, true, {}),
               HasSubstr("  node7  lenet, mlp  cuda:0 NVIDIA H100\n"));
