@@ -96,9 +96,10 @@ void CommandLine::AddStudyFile(CLI::App* command) {
 }
 
 void CommandLine::AddTrialId(CLI::App* command) {
-  command->add_option("ID", parsed_.trial_id, "The trial's number, from 1")
-      ->required()
-      ->check(CLI::Validator(CheckCount, ""));
+  CLI::Option* id = command->add_option("ID", parsed_.trial_id, "The trial's number, from 1")
+                        ->required()
+                        ->check(CLI::Validator(CheckCount, ""));
+  Complete(id, WordKind::kTrial);
 }
 
 void CommandLine::AddFormats(CLI::App* command, const Values& formats) {

@@ -12,7 +12,7 @@
 namespace halving {
 
 // What may stand for a word, other than listed values.
-enum class WordKind { kOther, kStudy, kFile, kFolder };
+enum class WordKind { kOther, kStudy, kTrial, kFile, kFolder };
 
 // A flag, or a word that stands without one.
 struct WordDoc {

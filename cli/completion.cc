@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/names.h"
+#include "cli/text.h"
 #include "common/server_address.h"
 
 namespace halving {
@@ -35,6 +37,10 @@ class Walker {
       command_ = FindCommand(tree_, word);
       lost_ |= command_ == nullptr;
     } else {
+      const auto& arguments = command_->arguments;
+      if (arguments_ < arguments.size() && arguments[arguments_].kind == WordKind::kStudy) {
+        study_ = word;
+      }
       ++arguments_;
     }
   }
@@ -55,6 +61,7 @@ class Walker {
       result = Values(command_->arguments[arguments_], word, "");
     }
     result.server = server_;
+    result.study = study_;
     return result;
   }
 
@@ -129,26 +136,58 @@ class Walker {
   const WordDoc* pending_ = nullptr;  // The flag that the next word belongs to.
   std::vector<const WordDoc*> used_;
   std::string server_;
+  std::string study_;
   size_t arguments_ = 0;
   bool only_arguments_ = false;
   bool lost_ = false;  // Behind a command that there is not.
 };
 
-void AddStudies(const std::string& word, const std::string& fallback, Completion* completion) {
+// Of the server that is named by the words, the environment, or nobody.
+std::optional<Client> Connect(const std::string& named, const std::string& fallback) {
   const char* environment = std::getenv("HALVING_SERVER");
-  std::string server = completion->server;
+  std::string server = named;
   if (server.empty() && environment != nullptr) server = environment;
   if (server.empty()) server = fallback;
   const absl::StatusOr<std::string> address = NormalizeServer(server);
-  if (!address.ok()) return;
-  Client client(*address, kServerTimeout);
-  const auto studies = client.ListStudies();
-  if (!studies.ok()) return;
+  if (!address.ok()) return std::nullopt;
+  return std::optional<Client>(std::in_place, *address, kServerTimeout);
+}
+
+using Candidates = std::vector<std::pair<std::string, std::string>>;
+
+Candidates Studies(Client* client) {
+  Candidates found;
+  const auto studies = client->ListStudies();
+  if (!studies.ok()) return found;
   for (const v1::Study& study : *studies) {
-    const std::string name = completion->prefix + study.spec().name();
-    if (absl::StartsWith(name, word)) {
-      completion->candidates.emplace_back(name, StateName(study.state()));
-    }
+    found.emplace_back(study.spec().name(), StateName(study.state()));
+  }
+  return found;
+}
+
+Candidates Trials(const std::string& study, Client* client) {
+  Candidates found;
+  const absl::StatusOr<v1::StudyStatus> status = client->GetStatus(study);
+  if (!status.ok()) return found;
+  if (status->best().id() > 0) found.emplace_back(absl::StrCat(status->best().id()), "the best");
+  for (const v1::RunningTrial& running : status->running()) {
+    found.emplace_back(absl::StrCat(running.trial_id()),
+                       absl::StrCat("running on ", Printable(running.worker_id())));
+  }
+  return found;
+}
+
+// What only the server knows.
+void AskServer(const CommandTree& tree, const std::string& word, Completion* completion) {
+  const WordDoc* server = FindFlag(tree.program.flags, "--server");
+  std::optional<Client> client =
+      Connect(completion->server, server == nullptr ? "" : server->default_value);
+  if (!client.has_value()) return;
+  for (const auto& [text, about] : completion->kind == WordKind::kStudy
+                                       ? Studies(&*client)
+                                       : Trials(completion->study, &*client)) {
+    const std::string whole = completion->prefix + text;
+    if (absl::StartsWith(whole, word)) completion->candidates.emplace_back(whole, about);
   }
 }
 
@@ -164,10 +203,8 @@ int CompleteCommand(const CommandTree& tree, const std::vector<std::string>& wor
                     Console* console) {
   const std::string word = words.empty() ? "" : words.back();
   Completion completion = CompleteWords(tree, words);
-  if (completion.kind == WordKind::kStudy) {
-    const WordDoc* server = FindFlag(tree.program.flags, "--server");
-    AddStudies(word, server == nullptr ? "" : server->default_value, &completion);
-  }
+  const bool trial = completion.kind == WordKind::kTrial && !completion.study.empty();
+  if (completion.kind == WordKind::kStudy || trial) AskServer(tree, word, &completion);
   for (const auto& [text, about] : completion.candidates) {
     *console->out << text << '\t' << about << '\n';
   }

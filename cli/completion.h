@@ -19,14 +19,15 @@ struct Completion {
   WordKind kind = WordKind::kOther;                             // What else may stand there.
   std::string prefix;  // Of what else: "--study=", where the word has begun so.
   std::string server;  // That the words name; empty: none.
+  std::string study;   // The same.
 };
 
 // `words` are those after "halving"; the last one, perhaps empty, is to be completed.
 Completion CompleteWords(const CommandTree& tree, const std::vector<std::string>& words);
 
 // Prints for `words` a candidate a line, with a tab and what it means, then ":file", ":folder" or
-// ":none": what else the shell may offer. Names of studies are asked of the server, which has a
-// second; whatever fails is silent.
+// ":none": what else the shell may offer. Names of studies, and the best and the running trials of one, are
+// asked of the server, which has a second; whatever fails is silent.
 int CompleteCommand(const CommandTree& tree, const std::vector<std::string>& words,
                     Console* console);
 

@@ -43,8 +43,8 @@ void DeclareMore(CommandLine* line) {
        "  source <(halving completion bash)\n"
        "  halving completion zsh > ~/.zsh/completions/_halving\n"
        "  halving completion fish > ~/.config/fish/completions/halving.fish",
-       "It completes commands, flags, their values, and the names of studies, for which it asks "
-       "the server. `cmake --install` puts the scripts where the shells look for them."},
+       "It completes commands, flags, their values, names of studies and running trials, for which "
+       "it asks the server. `cmake --install` puts the scripts where the shells look for them."},
       [p] {
         return [p](Client*, Console* console) {
           *console->out << CompletionScript(p->word);

@@ -19,7 +19,10 @@ void DeclareCheckpoint(CommandLine* line) {
         };
       });
   line->AddStudy(command);
-  line->AddCount(command, "--trial", &p->trial_id, "The trial's number, from 1")->type_name("ID");
+  CLI::Option* trial =
+      line->AddCount(command, "--trial", &p->trial_id, "The trial's number, from 1")
+          ->type_name("ID");
+  line->Complete(trial, WordKind::kTrial);
   line->AddOutputFile(
       command, "Where to write it; replaced only by a whole one; NAME.checkpoint unless given");
 }

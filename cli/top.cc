@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kFooterLines = 2;
 
-absl::StatusOr<TopPicture> Look(const TopOptions& options, Client* client) {
+// Asks for the status of so many running studies at most.
+absl::StatusOr<TopPicture> Look(int64_t limit, Client* client) {
   TopPicture picture;
   picture.server = client->server();
   HV_ASSIGN_OR_RETURN(std::vector<v1::Study> studies, client->ListStudies());
@@ -23,7 +24,7 @@ absl::StatusOr<TopPicture> Look(const TopOptions& options, Client* client) {
   picture.studies = static_cast<int64_t>(studies.size());
   for (const v1::Study& study : studies) {
     if (study.state() != v1::STUDY_STATE_RUNNING) continue;
-    if (++picture.running_total > options.limit) continue;
+    if (++picture.running_total > limit) continue;
     absl::StatusOr<v1::StudyStatus> status = client->GetStatus(study.spec().name());
     // It may have been deleted since.
     if (absl::IsNotFound(status.status())) continue;
@@ -37,7 +38,12 @@ absl::StatusOr<TopPicture> Look(const TopOptions& options, Client* client) {
 }  // namespace
 
 int TopCommand(const TopOptions& options, Client* client, Console* console) {
-  absl::StatusOr<TopPicture> picture = Look(options, client);
+  // No more than a terminal can show.
+  const auto limit = [&] {
+    return console->out_is_terminal ? std::min<int64_t>(options.limit, console->size().rows)
+                                    : options.limit;
+  };
+  absl::StatusOr<TopPicture> picture = Look(limit(), client);
   if (!picture.ok()) return Fail(picture.status(), client, console);
   if (!console->out_is_terminal) {
     *console->out << RenderTop(*picture, 0, console->options);
@@ -54,7 +60,7 @@ int TopCommand(const TopOptions& options, Client* client, Console* console) {
     view.Draw(RenderTop(*picture, size.rows - 1 - kFooterLines, drawn),
               Paint(absl::StrCat(now, "  ", footer), Ink::kDim, drawn));
     if (const char key = console->key(options.interval); key == 'q' || key == 'Q') return kExitOk;
-    absl::StatusOr<TopPicture> next = Look(options, client);
+    absl::StatusOr<TopPicture> next = Look(limit(), client);
     if (next.ok()) {
       picture = std::move(next);
       footer = "q or Ctrl-C ends the looking; the studies go on.";

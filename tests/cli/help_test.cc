@@ -206,6 +206,18 @@ TEST_F(CompleteCommandTest, NamesOfStudiesComeFromTheServer) {
   EXPECT_EQ(out(), ":file\n");
 }
 
+TEST_F(CompleteCommandTest, OfTrialsTheBestAndTheRunningAreOffered) {
+  service_->SetStatus(MakeSampleStatus());
+  EXPECT_EQ(Complete({"logs", "lenet", ""}), kExitOk);
+  EXPECT_EQ(out(), "3\tthe best\n7\trunning on gpu-1\n12\trunning on gpu-2\n:none\n");
+  EXPECT_EQ(Complete({"checkpoint", "lenet", "--trial=1"}), kExitOk);
+  EXPECT_EQ(out(), "--trial=12\trunning on gpu-2\n:none\n");
+  EXPECT_EQ(Complete({"checkpoint", "--trial", ""}), kExitOk);
+  EXPECT_EQ(out(), ":none\n");
+  EXPECT_EQ(Complete({"trial", "nobody", ""}), kExitOk);
+  EXPECT_EQ(out(), ":none\n");
+}
+
 TEST_F(CompleteCommandTest, WhatFailsIsSilent) {
   service_->Fail(grpc::Status(grpc::StatusCode::INTERNAL, "broken"));
   EXPECT_EQ(Complete({"watch", ""}), kExitOk);

@@ -57,9 +57,10 @@ class Terminal:
 
 class TerminalTest(harness.EndToEndTest):
 
-    def terminal(self, *args):
+    def terminal(self, *args, **environment):
         env = {**os.environ, "HALVING_SERVER": self.address, "LC_ALL": "C.UTF-8", "TERM": "xterm"}
         env.pop("NO_COLOR", None)
+        env.update(environment)
         terminal = Terminal(BIN / "halving", *args, env=env)
         self.addCleanup(terminal.close)
         return terminal
@@ -86,6 +87,15 @@ class TerminalTest(harness.EndToEndTest):
         top.press("\x03")
         self.assertEqual(top.wait(), -signal.SIGINT)
         self.assertEqual(termios.tcgetattr(top.tty), top.before)
+
+    def test_no_color_means_none_unless_asked_for(self):
+        self.start_server()
+        self.create(study("plain"))
+        listed = self.terminal("list", NO_COLOR="1")
+        self.assertNotIn("\x1b", listed.read_until("plain"))
+        listed = self.terminal("list", "--color", "always", NO_COLOR="1")
+        self.assertIn("\x1b[1mplain", listed.read_until("RUNNING"))
+        self.assertNotIn("\x1b", self.halving("list"), "into a pipe")
 
     def test_watch_redraws_and_ends_with_the_whole_status(self):
         self.start_server()
