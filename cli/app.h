@@ -1,4 +1,4 @@
-// The command line of `halving`: its subcommands, options and help.
+// The command line of `halving`: from words to a command, and what to say where that fails.
 #ifndef HALVING_CLI_APP_H_
 #define HALVING_CLI_APP_H_
 

@@ -144,6 +144,12 @@ absl::StatusOr<v1::Trial> Client::GetTrial(const std::string& name, int64_t tria
   return Call(&v1::StudyService::Stub::GetTrial, request);
 }
 
+absl::StatusOr<v1::TrialLog> Client::GetTrialLog(const std::string& name, int64_t trial_id) {
+  auto request = Named<v1::GetTrialLogRequest>(name);
+  request.set_trial_id(trial_id);
+  return Call(&v1::StudyService::Stub::GetTrialLog, request);
+}
+
 absl::StatusOr<v1::Study> Client::PauseStudy(const std::string& name) {
   return Call(&v1::StudyService::Stub::PauseStudy, Named<v1::PauseStudyRequest>(name));
 }
@@ -169,6 +175,7 @@ absl::Status Client::DeleteStudy(const std::string& name) {
 absl::StatusOr<std::vector<v1::Study>> Client::ListStudies() {
   std::vector<v1::Study> studies;
   v1::ListStudiesRequest request;
+  request.set_page_size(kPageSize);
   do {
     HV_ASSIGN_OR_RETURN(const v1::ListStudiesResponse page,
                         Call(&v1::StudyService::Stub::ListStudies, request));
@@ -181,6 +188,7 @@ absl::StatusOr<std::vector<v1::Study>> Client::ListStudies() {
 absl::StatusOr<std::vector<v1::Worker>> Client::ListWorkers() {
   std::vector<v1::Worker> workers;
   v1::ListWorkersRequest request;
+  request.set_page_size(kPageSize);
   do {
     HV_ASSIGN_OR_RETURN(const v1::ListWorkersResponse page,
                         Call(&v1::StudyService::Stub::ListWorkers, request));
@@ -190,20 +198,28 @@ absl::StatusOr<std::vector<v1::Worker>> Client::ListWorkers() {
   return workers;
 }
 
-absl::Status Client::ForEachTrial(v1::ListTrialsRequest request, int64_t limit,
-                                  absl::FunctionRef<void(const v1::Trial&)> each) {
-  int64_t left = limit > 0 ? limit : std::numeric_limits<int64_t>::max();
+absl::Status Client::ForEachTrial(v1::ListTrialsRequest request,
+                                  absl::FunctionRef<bool(const v1::Trial&)> each) {
+  if (request.page_size() == 0) request.set_page_size(kPageSize);
   do {
-    request.set_page_size(static_cast<int32_t>(std::min<int64_t>(left, kPageSize)));
     HV_ASSIGN_OR_RETURN(const v1::ListTrialsResponse page,
                         Call(&v1::StudyService::Stub::ListTrials, request));
     for (const v1::Trial& trial : page.trials()) {
-      if (left-- == 0) return absl::OkStatus();
-      each(trial);
+      if (!each(trial)) return absl::OkStatus();
     }
     request.set_page_token(page.next_page_token());
-  } while (left > 0 && !request.page_token().empty());
+  } while (!request.page_token().empty());
   return absl::OkStatus();
+}
+
+absl::Status Client::ForEachTrial(v1::ListTrialsRequest request, int64_t limit,
+                                  absl::FunctionRef<void(const v1::Trial&)> each) {
+  int64_t left = limit > 0 ? limit : std::numeric_limits<int64_t>::max();
+  request.set_page_size(static_cast<int32_t>(std::min<int64_t>(left, kPageSize)));
+  return ForEachTrial(std::move(request), [&](const v1::Trial& trial) {
+    each(trial);
+    return --left > 0;
+  });
 }
 
 absl::StatusOr<std::vector<v1::Trial>> Client::ListTrials(const std::string& name) {

@@ -40,6 +40,7 @@ class Client {
   absl::StatusOr<v1::Study> GetStudy(const std::string& name);
   absl::StatusOr<v1::StudyStatus> GetStatus(const std::string& name);
   absl::StatusOr<v1::Trial> GetTrial(const std::string& name, int64_t trial_id);
+  absl::StatusOr<v1::TrialLog> GetTrialLog(const std::string& name, int64_t trial_id);
   absl::StatusOr<v1::Study> PauseStudy(const std::string& name);
   absl::StatusOr<v1::Study> ResumeStudy(const std::string& name);
   absl::StatusOr<v1::Study> StopStudy(const std::string& name);
@@ -50,7 +51,10 @@ class Client {
   absl::StatusOr<std::vector<v1::Study>> ListStudies();
   absl::StatusOr<std::vector<v1::Worker>> ListWorkers();
 
-  // Calls `each` for the trials that `request` names, over all its pages, up to `limit`; 0: all.
+  // Calls `each` for the trials that `request` names, over all its pages, until it returns false.
+  absl::Status ForEachTrial(v1::ListTrialsRequest request,
+                            absl::FunctionRef<bool(const v1::Trial&)> each);
+  // The same, for `limit` of them at most; 0: all.
   absl::Status ForEachTrial(v1::ListTrialsRequest request, int64_t limit,
                             absl::FunctionRef<void(const v1::Trial&)> each);
   absl::StatusOr<std::vector<v1::Trial>> ListTrials(const std::string& name);

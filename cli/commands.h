@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "cli/client.h"
 #include "cli/console.h"
 #include "cli/svg_plot.h"
@@ -22,36 +23,58 @@ enum ExitCode : int {
   kExitEndedEarly = 3,  // watch: the study was STOPPED or has FAILED.
 };
 
+// How an answer is written; each command has some of them.
+enum class Format { kText, kWide, kJson, kCsv, kName };
+
 struct TrialsOptions {
   std::vector<v1::TrialState> states;  // None: all.
   bool by_error = false;
   int64_t limit = 0;  // 0: all.
-  bool csv = false;
+  Format format = Format::kText;
+};
+
+struct WorkersOptions {
+  std::string study;  // Empty: of any, or none.
+  bool idle = false;
+  std::string sort = "name";
+  Format format = Format::kText;
+};
+
+struct TopOptions {
+  absl::Duration interval = absl::Seconds(1);
+  int64_t limit = 100;  // Studies asked for.
+};
+
+struct LogsOptions {
+  int64_t tail = 0;     // 0: all lines.
+  int64_t attempt = 0;  // 0: all attempts.
+  bool previous = false;
+  bool follow = false;
   bool json = false;
 };
 
 // Says on standard error why a call failed and what to do.
 int Fail(const absl::Status& status, Client* client, Console* console);
 
-int PlanCommand(const std::string& file, Client* client, Console* console);
+int PlanCommand(const std::string& file, Format format, Client* client, Console* console);
 // The name and the warm start of `instead` replace the file's, where they are set.
-int CreateCommand(const std::string& file, const v1::StudySpec& instead, Client* client,
-                  Console* console);
-int ListCommand(Client* client, Console* console);
-int PauseCommand(const std::string& name, Client* client, Console* console);
-int ResumeCommand(const std::string& name, Client* client, Console* console);
-int StopCommand(const std::string& name, Client* client, Console* console);
-int ExtendCommand(const std::string& name, const v1::Limits& limits, Client* client,
+int CreateCommand(const std::string& file, const v1::StudySpec& instead, Format format,
+                  Client* client, Console* console);
+int ListCommand(Format format, Client* client, Console* console);
+int PauseCommand(const std::string& name, Format format, Client* client, Console* console);
+int ResumeCommand(const std::string& name, Format format, Client* client, Console* console);
+int StopCommand(const std::string& name, Format format, Client* client, Console* console);
+int ExtendCommand(const std::string& name, const v1::Limits& limits, Format format, Client* client,
                   Console* console);
 // Asks first, unless `yes`; without a terminal to ask on, it refuses.
 int DeleteCommand(const std::string& name, bool yes, Client* client, Console* console);
 
-int StatusCommand(const std::string& name, bool json, Client* client, Console* console);
+int StatusCommand(const std::string& name, Format format, Client* client, Console* console);
 int TrialsCommand(const std::string& name, const TrialsOptions& options, Client* client,
                   Console* console);
-int TrialCommand(const std::string& name, int64_t trial_id, bool json, Client* client,
+int TrialCommand(const std::string& name, int64_t trial_id, Format format, Client* client,
                  Console* console);
-int WorkersCommand(Client* client, Console* console);
+int WorkersCommand(const WorkersOptions& options, Client* client, Console* console);
 // `path` may be "-", standard output. `curves` asks for each drawn trial's curve, one call each.
 int PlotCommand(const std::string& name, const std::string& path, bool curves,
                 const PlotOptions& options, Client* client, Console* console);

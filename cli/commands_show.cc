@@ -7,28 +7,14 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/csv.h"
+#include "cli/json.h"
 #include "cli/plot_data.h"
 #include "cli/render_study.h"
 #include "cli/render_trials.h"
 #include "cli/text.h"
-#include "google/protobuf/util/json_util.h"
 
 namespace halving {
 namespace {
-
-// protobuf's JSON with the contract's field names, as in study files and from grpcurl. Zeros are
-// included: a script need not know which fields may be missing.
-std::string ToJson(const google::protobuf::Message& message, bool pretty) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = pretty;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
-  // Fails only on what JSON cannot say, such as a year beyond 9999.
-  if (!status.ok()) json = absl::StrCat("{\"error\": \"", std::string(status.message()), "\"}");
-  return pretty ? json : absl::StrCat(json, "\n");
-}
 
 int WriteTrialsCsv(const std::string& name, const std::vector<v1::Trial>& trials, Client* client,
                    Console* console) {
@@ -73,11 +59,11 @@ int WriteFile(const std::string& path, const std::string& content, Console* cons
 
 }  // namespace
 
-int StatusCommand(const std::string& name, bool json, Client* client, Console* console) {
+int StatusCommand(const std::string& name, Format format, Client* client, Console* console) {
   const absl::StatusOr<v1::StudyStatus> status = client->GetStatus(name);
   if (!status.ok()) return Fail(status.status(), client, console);
-  if (json) {
-    WriteData(ToJson(*status, true), console);
+  if (format == Format::kJson) {
+    WriteData(ToJson(*status), console);
   } else {
     *console->out << RenderStatus(*status, console->options);
   }
@@ -93,32 +79,29 @@ int TrialsCommand(const std::string& name, const TrialsOptions& options, Client*
   std::vector<v1::Trial> trials;
   const absl::Status listed =
       client->ForEachTrial(request, options.limit, [&](const v1::Trial& trial) {
-        if (options.json) return WriteData(ToJson(trial, false), console);
+        if (options.format == Format::kJson) return WriteData(ToJsonLine(trial), console);
+        if (options.format == Format::kName) {
+          *console->out << trial.id() << "\n";
+          return;
+        }
         trials.push_back(trial);
       });
   if (!listed.ok()) return Fail(listed, client, console);
-  if (options.json) return kExitOk;
-  if (options.csv) return WriteTrialsCsv(name, trials, client, console);
-  *console->out << RenderTrials(trials, console->options);
+  if (options.format == Format::kJson || options.format == Format::kName) return kExitOk;
+  if (options.format == Format::kCsv) return WriteTrialsCsv(name, trials, client, console);
+  *console->out << RenderTrials(trials, options.format == Format::kWide, console->options);
   return kExitOk;
 }
 
-int TrialCommand(const std::string& name, int64_t trial_id, bool json, Client* client,
+int TrialCommand(const std::string& name, int64_t trial_id, Format format, Client* client,
                  Console* console) {
   const absl::StatusOr<v1::Trial> trial = client->GetTrial(name, trial_id);
   if (!trial.ok()) return Fail(trial.status(), client, console);
-  if (json) {
-    WriteData(ToJson(*trial, true), console);
+  if (format == Format::kJson) {
+    WriteData(ToJson(*trial), console);
   } else {
     *console->out << RenderTrial(*trial, console->options);
   }
-  return kExitOk;
-}
-
-int WorkersCommand(Client* client, Console* console) {
-  const auto workers = client->ListWorkers();
-  if (!workers.ok()) return Fail(workers.status(), client, console);
-  *console->out << RenderWorkers(*workers, console->options);
   return kExitOk;
 }
 

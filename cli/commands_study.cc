@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "cli/names.h"
 #include "cli/render_study.h"
 #include "cli/study_file.h"
@@ -19,10 +20,18 @@ int RefuseFile(const absl::Status& status, Console* console) {
   return kExitUsage;
 }
 
+// Writes a study for scripts, if `format` is one of theirs.
+bool WriteStudy(const v1::Study& study, Format format, Console* console) {
+  if (format == Format::kJson) WriteData(ToJson(study), console);
+  if (format == Format::kName) WriteData(absl::StrCat(study.spec().name(), "\n"), console);
+  return format == Format::kJson || format == Format::kName;
+}
+
 // "lenet is PAUSED. <what that means>".
-int Tell(const absl::StatusOr<v1::Study>& study, absl::string_view meaning, Client* client,
-         Console* console) {
+int Tell(const absl::StatusOr<v1::Study>& study, absl::string_view meaning, Format format,
+         Client* client, Console* console) {
   if (!study.ok()) return Fail(study.status(), client, console);
+  if (WriteStudy(*study, format, console)) return kExitOk;
   const Cell state = StateCell(study->state());
   *console->out << Printable(study->spec().name()) << " is "
                 << Paint(state.text, state.ink, console->options)
@@ -49,17 +58,21 @@ int Fail(const absl::Status& status, Client* client, Console* console) {
   return kExitFailed;
 }
 
-int PlanCommand(const std::string& file, Client* client, Console* console) {
+int PlanCommand(const std::string& file, Format format, Client* client, Console* console) {
   const absl::StatusOr<v1::StudySpec> spec = ReadStudy(file, *console->in);
   if (!spec.ok()) return RefuseFile(spec.status(), console);
   const absl::StatusOr<v1::StudyPlan> plan = client->PlanStudy(*spec);
   if (!plan.ok()) return Fail(plan.status(), client, console);
+  if (format == Format::kJson) {
+    WriteData(ToJson(*plan), console);
+    return kExitOk;
+  }
   *console->out << RenderPlan(*spec, *plan, console->options);
   return kExitOk;
 }
 
-int CreateCommand(const std::string& file, const v1::StudySpec& instead, Client* client,
-                  Console* console) {
+int CreateCommand(const std::string& file, const v1::StudySpec& instead, Format format,
+                  Client* client, Console* console) {
   absl::StatusOr<v1::StudySpec> spec = ReadStudy(file, *console->in);
   if (!spec.ok()) return RefuseFile(spec.status(), console);
   if (!instead.name().empty()) spec->set_name(instead.name());
@@ -73,6 +86,7 @@ int CreateCommand(const std::string& file, const v1::StudySpec& instead, Client*
   }
   const absl::StatusOr<v1::Study> study = client->CreateStudy(*spec);
   if (!study.ok()) return Fail(study.status(), client, console);
+  if (WriteStudy(*study, format, console)) return kExitOk;
   const std::string shown = Paint(Printable(study->spec().name()), Ink::kBold, console->options);
   if (existed) {
     *console->out << "Study " << shown << " exists already with an equal spec and is "
@@ -85,32 +99,42 @@ int CreateCommand(const std::string& file, const v1::StudySpec& instead, Client*
   return kExitOk;
 }
 
-int ListCommand(Client* client, Console* console) {
+int ListCommand(Format format, Client* client, Console* console) {
   const auto studies = client->ListStudies();
   if (!studies.ok()) return Fail(studies.status(), client, console);
-  *console->out << RenderStudies(*studies, console->options);
+  if (format == Format::kJson) {
+    v1::ListStudiesResponse all;
+    all.mutable_studies()->Assign(studies->begin(), studies->end());
+    WriteData(ToJson(all), console);
+  } else if (format == Format::kName) {
+    for (const v1::Study& study : *studies) WriteStudy(study, format, console);
+  } else {
+    *console->out << RenderStudies(*studies, format == Format::kWide, console->options);
+  }
   return kExitOk;
 }
 
-int PauseCommand(const std::string& name, Client* client, Console* console) {
+int PauseCommand(const std::string& name, Format format, Client* client, Console* console) {
   return Tell(client->PauseStudy(name),
-              "Running trials go on and count; nothing more is handed out.", client, console);
+              "Running trials go on and count; nothing more is handed out.", format, client,
+              console);
 }
 
-int ResumeCommand(const std::string& name, Client* client, Console* console) {
-  return Tell(client->ResumeStudy(name), "Its trials are handed out again.", client, console);
+int ResumeCommand(const std::string& name, Format format, Client* client, Console* console) {
+  return Tell(client->ResumeStudy(name), "Its trials are handed out again.", format, client,
+              console);
 }
 
-int StopCommand(const std::string& name, Client* client, Console* console) {
-  return Tell(client->StopStudy(name), "Results are kept.", client, console);
+int StopCommand(const std::string& name, Format format, Client* client, Console* console) {
+  return Tell(client->StopStudy(name), "Results are kept.", format, client, console);
 }
 
-int ExtendCommand(const std::string& name, const v1::Limits& limits, Client* client,
+int ExtendCommand(const std::string& name, const v1::Limits& limits, Format format, Client* client,
                   Console* console) {
   const absl::StatusOr<v1::Study> study = client->ExtendStudy(name, limits);
   const std::string now =
       study.ok() ? absl::StrCat("Limits: ", DescribeLimits(study->spec().limits()), ".") : "";
-  return Tell(study, now, client, console);
+  return Tell(study, now, format, client, console);
 }
 
 int DeleteCommand(const std::string& name, bool yes, Client* client, Console* console) {

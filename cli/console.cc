@@ -1,11 +1,15 @@
 #include "cli/console.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -43,11 +47,47 @@ bool LocaleIsUtf8() {
   return false;
 }
 
+// How the terminal was before keys were read one by one.
+termios saved_terminal;
+volatile std::sig_atomic_t keys_are_read = 0;
+
+// POSIX allows it inside a signal.
+void RestoreTerminal() {
+  if (keys_are_read != 0) tcsetattr(STDIN_FILENO, TCSANOW, &saved_terminal);
+}
+
+// Every time, since a stopped process finds the terminal as its shell left it.
+void ReadKeysOneByOne() {
+  if (keys_are_read == 0) {
+    if (tcgetattr(STDIN_FILENO, &saved_terminal) != 0) return;
+    keys_are_read = 1;
+    std::atexit(RestoreTerminal);
+  }
+  termios raw = saved_terminal;
+  raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);  // Ctrl-C still ends the process.
+  tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+}
+
+char WaitForKey(absl::Duration at_most) {
+  if (isatty(STDIN_FILENO) != 1) {
+    halving::SleepFor(at_most);
+    return 0;
+  }
+  ReadKeysOneByOne();
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  char key = 0;
+  const auto wait_ms = static_cast<int>(
+      std::min<int64_t>(absl::ToInt64Milliseconds(at_most), std::numeric_limits<int>::max()));
+  if (poll(&input, 1, wait_ms) <= 0) return 0;
+  return read(STDIN_FILENO, &key, 1) == 1 ? key : 'q';  // The terminal is gone.
+}
+
 // Runs inside a signal: only what POSIX allows there.
 void ShowCursorAndDie(int signal_number) {
   // Nothing can be done about a terminal that is gone.
   [[maybe_unused]] const ssize_t written =
       write(STDOUT_FILENO, kShowCursor, sizeof(kShowCursor) - 1);
+  RestoreTerminal();
   std::signal(signal_number, SIG_DFL);
   std::raise(signal_number);
 }
@@ -62,7 +102,9 @@ Console StandardConsole() {
   console.in_is_terminal = isatty(STDIN_FILENO) == 1;
   console.out_is_terminal = isatty(STDOUT_FILENO) == 1;
   console.size = StandardOutputSize;
+  console.err_is_terminal = isatty(STDERR_FILENO) == 1;
   console.sleep = SleepFor;
+  console.key = WaitForKey;
   console.clock = Clock::Real();
   console.options.zone = absl::LocalTimeZone();
   if (console.out_is_terminal) {

@@ -26,17 +26,21 @@ struct Console {
   std::ostream* err = nullptr;
   bool in_is_terminal = false;
   bool out_is_terminal = false;
+  bool err_is_terminal = false;
   RenderOptions options;                      // For what goes to `out`.
   std::function<TerminalSize()> size;         // Of the terminal behind `out`, now.
   std::function<void(absl::Duration)> sleep;  // Between two tries to reach a server.
+  // Waits for a key, at most so long; 0 when none came. From the first call until the process ends,
+  // keys come one by one and are not shown.
+  std::function<char(absl::Duration)> key;
   Clock* clock = nullptr;
 };
 
 // The process's standard streams. Colours only on a terminal, and never with NO_COLOR set.
 Console StandardConsole();
 
-// Lets SIGINT, SIGTERM and SIGHUP show the cursor again before they end the process, as they would
-// have anyway. Call once, when standard output is a terminal.
+// Lets SIGINT, SIGTERM and SIGHUP leave the terminal as it was before they end the process, as they
+// would have anyway. Call once, when standard output is a terminal.
 void ShowCursorOnInterrupt();
 
 // Writes data (CSV, JSON, SVG): byte for byte, but Printable() line by line on a terminal.

@@ -1,7 +1,6 @@
 #include "cli/csv.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,33 +15,6 @@ namespace {
 constexpr absl::string_view kFixedColumns[] = {"trial",    "round",       "state",         "epochs",
                                                "error",    "from_epoch",  "train_seconds", "worker",
                                                "end_time", "study_epochs"};
-
-// The parameters' names, as the study lists them; then those that only a config knows, sorted.
-std::vector<std::string> ParameterNames(const v1::Study& study,
-                                        const std::vector<v1::Trial>& trials) {
-  std::vector<std::string> names;
-  for (const v1::Parameter& parameter : study.spec().parameters()) {
-    names.push_back(parameter.name());
-  }
-  std::set<std::string> others;
-  for (const v1::Trial& trial : trials) {
-    for (const auto& [name, value] : trial.config().fields()) {
-      if (std::find(names.begin(), names.end(), name) == names.end()) others.insert(name);
-    }
-  }
-  names.insert(names.end(), others.begin(), others.end());
-  return names;
-}
-
-std::vector<std::string> MetricNames(const std::vector<v1::Trial>& trials) {
-  std::set<std::string> names;
-  for (const v1::Trial& trial : trials) {
-    for (const v1::RungResult& result : trial.results()) {
-      for (const auto& [name, value] : result.metrics()) names.insert(name);
-    }
-  }
-  return {names.begin(), names.end()};
-}
 
 std::string ConfigValue(const google::protobuf::Struct& config, const std::string& name) {
   const auto found = config.fields().find(name);
@@ -72,43 +44,82 @@ std::string CsvField(absl::string_view text) {
   return quoted + '"';
 }
 
-std::string ResultsCsv(const v1::Study& study, const std::vector<v1::Trial>& trials) {
-  const std::vector<std::string> parameters = ParameterNames(study, trials);
-  const std::vector<std::string> metrics = MetricNames(trials);
+ResultsTable::ResultsTable(const v1::Study& study) {
+  for (const v1::Parameter& parameter : study.spec().parameters()) {
+    parameters_.push_back(parameter.name());
+  }
+}
+
+bool ResultsTable::IsParameter(const std::string& name) const {
+  return std::find(parameters_.begin(), parameters_.end(), name) != parameters_.end();
+}
+
+void ResultsTable::Note(const v1::Trial& trial) {
+  for (const auto& [name, value] : trial.config().fields()) {
+    if (!IsParameter(name)) others_.insert(name);
+  }
+  for (const v1::RungResult& result : trial.results()) {
+    for (const auto& [name, value] : result.metrics()) metrics_.insert(name);
+  }
+}
+
+bool ResultsTable::Covers(const v1::Trial& trial) const {
+  for (const auto& [name, value] : trial.config().fields()) {
+    if (!IsParameter(name) && others_.count(name) == 0) return false;
+  }
+  for (const v1::RungResult& result : trial.results()) {
+    for (const auto& [name, value] : result.metrics()) {
+      if (metrics_.count(name) == 0) return false;
+    }
+  }
+  return true;
+}
+
+std::string ResultsTable::Header() const {
   std::vector<std::string> header(std::begin(kFixedColumns), std::end(kFixedColumns));
   const auto add_column = [&](absl::string_view kind, const std::string& name) {
     const bool taken = std::find(header.begin(), header.end(), name) != header.end();
     header.push_back(taken ? absl::StrCat(kind, ".", name) : name);
   };
-  for (const std::string& name : parameters) add_column("config", name);
-  for (const std::string& name : metrics) add_column("metrics", name);
-
+  for (const std::string& name : parameters_) add_column("config", name);
+  for (const std::string& name : others_) add_column("config", name);
+  for (const std::string& name : metrics_) add_column("metrics", name);
   std::string csv;
   AppendRow(header, &csv);
-  for (const v1::Trial& trial : trials) {
-    for (const v1::RungResult& result : trial.results()) {
-      std::vector<std::string> row = {
-          absl::StrCat(trial.id()),
-          absl::StrCat(trial.round()),
-          StateName(trial.state()),
-          absl::StrCat(result.epochs()),
-          FormatExact(result.error()),
-          absl::StrCat(result.from_epoch()),
-          result.has_train_time()
-              ? FormatExact(absl::ToDoubleSeconds(FromProto(result.train_time())))
-              : "",
-          result.worker_id(),
-          absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", FromProto(result.end_time()),
-                           absl::UTCTimeZone()),
-          absl::StrCat(result.study_epochs())};
-      for (const std::string& name : parameters) row.push_back(ConfigValue(trial.config(), name));
-      for (const std::string& name : metrics) {
-        const auto found = result.metrics().find(name);
-        row.push_back(found == result.metrics().end() ? "" : FormatExact(found->second));
-      }
-      AppendRow(row, &csv);
+  return csv;
+}
+
+std::string ResultsTable::Rows(const v1::Trial& trial) const {
+  std::string csv;
+  for (const v1::RungResult& result : trial.results()) {
+    std::vector<std::string> row = {
+        absl::StrCat(trial.id()),
+        absl::StrCat(trial.round()),
+        StateName(trial.state()),
+        absl::StrCat(result.epochs()),
+        FormatExact(result.error()),
+        absl::StrCat(result.from_epoch()),
+        result.has_train_time() ? FormatExact(absl::ToDoubleSeconds(FromProto(result.train_time())))
+                                : "",
+        result.worker_id(),
+        absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", FromProto(result.end_time()), absl::UTCTimeZone()),
+        absl::StrCat(result.study_epochs())};
+    for (const std::string& name : parameters_) row.push_back(ConfigValue(trial.config(), name));
+    for (const std::string& name : others_) row.push_back(ConfigValue(trial.config(), name));
+    for (const std::string& name : metrics_) {
+      const auto found = result.metrics().find(name);
+      row.push_back(found == result.metrics().end() ? "" : FormatExact(found->second));
     }
+    AppendRow(row, &csv);
   }
+  return csv;
+}
+
+std::string ResultsCsv(const v1::Study& study, const std::vector<v1::Trial>& trials) {
+  ResultsTable table(study);
+  for (const v1::Trial& trial : trials) table.Note(trial);
+  std::string csv = table.Header();
+  for (const v1::Trial& trial : trials) csv += table.Rows(trial);
   return csv;
 }
 

@@ -9,19 +9,20 @@
 
 namespace halving {
 
-void LiveView::Draw(absl::string_view text) {
+void LiveView::Draw(absl::string_view text, const std::string& footer) {
   const TerminalSize size = console_->size();
   std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
   if (!lines.empty() && lines.back().empty()) lines.pop_back();
   // The cursor rests on the line below the frame.
-  const size_t room = static_cast<size_t>(std::max(2, size.rows - 1));
+  const size_t room = static_cast<size_t>(std::max(2, size.rows - 1 - (footer.empty() ? 0 : 2)));
   std::string more;
   if (lines.size() > room) {
     more = absl::StrCat("... and ", Plural(static_cast<int64_t>(lines.size() - room + 1), "line"),
-                        " more; `halving status` shows all");
+                        " more; ", more_);
     lines.resize(room - 1);
     lines.push_back(more);
   }
+  if (!footer.empty()) lines.insert(lines.end(), {"", footer});
   std::string frame = "\x1b[?25l";
   if (drawn_lines_ > 0) absl::StrAppend(&frame, "\x1b[", drawn_lines_, "A");
   for (const absl::string_view line : lines) {
@@ -32,6 +33,11 @@ void LiveView::Draw(absl::string_view text) {
   absl::StrAppend(&frame, "\x1b[J\x1b[?25h");
   *console_->out << frame << std::flush;
   drawn_lines_ = static_cast<int>(lines.size());
+}
+
+void LiveView::Clear() {
+  if (drawn_lines_ > 0) *console_->out << "\x1b[" << drawn_lines_ << "A\x1b[J" << std::flush;
+  drawn_lines_ = 0;
 }
 
 }  // namespace halving

@@ -3,6 +3,7 @@
 #define HALVING_CLI_LIVE_VIEW_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "cli/console.h"
@@ -16,13 +17,18 @@ namespace halving {
 // Thread-compatible: one command draws.
 class LiveView {
  public:
-  explicit LiveView(Console* console) : console_(console) {}  // Not owned.
+  // `more` says where the lines are to be seen that do not fit. The console is not owned.
+  LiveView(std::string more, Console* console) : more_(std::move(more)), console_(console) {}
 
-  // Replaces the last frame. Lines are clipped to the terminal, and those that do not fit on it are
-  // counted instead.
-  void Draw(absl::string_view text);
+  // Replaces the last frame. Lines are clipped to the terminal, and those of `text` that do not fit
+  // on it are counted instead; the line `footer`, below a blank one, is always there unless empty.
+  void Draw(absl::string_view text, const std::string& footer);
+
+  // Takes the last frame away: what is written next stands in its place.
+  void Clear();
 
  private:
+  const std::string more_;
   Console* const console_;
   int drawn_lines_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "cli/names.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -106,5 +107,11 @@ bool HasRounds(v1::Policy policy) {
 const v1::RungResult* LastResult(const v1::Trial& trial) {
   return trial.results().empty() ? nullptr : &trial.results(trial.results_size() - 1);
 }
+
+int64_t RunningTotal(const v1::StudyStatus& status) {
+  return std::max<int64_t>(status.running_total(), status.running_size());
+}
+
+bool IsBusy(const v1::Worker& worker) { return worker.trial_id() > 0; }
 
 }  // namespace halving

@@ -2,6 +2,7 @@
 #ifndef HALVING_CLI_NAMES_H_
 #define HALVING_CLI_NAMES_H_
 
+#include <cstdint>
 #include <string>
 
 #include "cli/style.h"
@@ -37,6 +38,12 @@ bool HasRounds(v1::Policy policy);
 
 // The result at the highest rung; null before the first one.
 const v1::RungResult* LastResult(const v1::Trial& trial);
+
+// Trials that run, of which the status lists some.
+int64_t RunningTotal(const v1::StudyStatus& status);
+
+// Whether the worker holds a trial.
+bool IsBusy(const v1::Worker& worker);
 
 }  // namespace halving
 

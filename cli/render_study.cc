@@ -7,7 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/bar.h"
 #include "cli/names.h"
+#include "cli/render_rungs.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -24,49 +26,10 @@ std::string Labelled(absl::string_view label, absl::string_view text,
   return absl::StrCat(Paint(padded, Ink::kDim, options), text, "\n");
 }
 
-std::string OptionalError(bool present, double error) { return present ? FormatError(error) : "-"; }
-
-std::string RenderRungs(const v1::StudyStatus& status, const RenderOptions& options) {
-  bool rounds = false;
-  bool brackets = false;
-  bool sizes = false;  // Not where rungs never close.
-  for (const v1::RungStatus& rung : status.rungs()) {
-    rounds |= rung.round() != 0;
-    sizes |= rung.size() != 0;
-    brackets |= rung.bracket() != 0;
-  }
-  std::vector<Table::Column> columns;
-  if (brackets) columns.push_back({"bracket"});
-  if (rounds) columns.push_back({"round"});
-  columns.push_back({"epochs"});
-  if (sizes) columns.push_back({"size"});
-  for (const char* title :
-       {"waiting", "queued", "running", "reported", "failed", "promoted", "best", "median"}) {
-    columns.push_back({title});
-  }
-  Table table(std::move(columns));
-  for (const v1::RungStatus& rung : status.rungs()) {
-    std::vector<Cell> row;
-    if (brackets) row.push_back(NumberCell(rung.bracket()));
-    if (rounds) row.push_back(rung.round() == 0 ? Cell{"closed"} : NumberCell(rung.round()));
-    row.push_back(NumberCell(rung.epochs()));
-    if (sizes) row.push_back(CountCell(rung.size()));
-    row.push_back(CountCell(rung.waiting()));
-    row.push_back(CountCell(rung.queued()));
-    row.push_back(CountCell(rung.running()));
-    row.push_back(CountCell(rung.reported()));
-    row.push_back(rung.failed() == 0 ? CountCell(0) : Cell{absl::StrCat(rung.failed()), Ink::kRed});
-    row.push_back(CountCell(rung.promoted()));
-    row.push_back({OptionalError(rung.has_best_error(), rung.best_error()), Ink::kBold});
-    row.push_back({OptionalError(rung.has_median_error(), rung.median_error())});
-    table.AddRow(std::move(row));
-  }
-  return table.Render(0, options);
-}
-
-std::string RenderBest(const v1::StudyStatus& status, const RenderOptions& options) {
+// Without the config.
+std::string DescribeBest(const v1::StudyStatus& status, const RenderOptions& options) {
   const v1::RungResult* last = LastResult(status.best());
-  if (last == nullptr) return Labelled("best", "no result yet", options);
+  if (last == nullptr) return "no result yet";
   std::vector<std::string> earlier;
   for (int i = 0; i + 1 < status.best().results_size(); ++i) {
     const v1::RungResult& result = status.best().results(i);
@@ -76,38 +39,92 @@ std::string RenderBest(const v1::StudyStatus& status, const RenderOptions& optio
                                   Paint(FormatError(last->error()), Ink::kBold, options), " at ",
                                   Plural(last->epochs(), "epoch"));
   if (!earlier.empty()) absl::StrAppend(&text, " (", absl::StrJoin(earlier, ", "), ")");
-  return absl::StrCat(Labelled("best", text, options),
-                      Labelled("", FormatConfig(status.best().config()), options));
+  return text;
+}
+
+std::string RenderBest(const v1::StudyStatus& status, const RenderOptions& options) {
+  std::string text = Labelled("best", DescribeBest(status, options), options);
+  if (LastResult(status.best()) == nullptr) return text;
+  return text + Labelled("", FormatConfig(status.best().config()), options);
+}
+
+// Those that straggle first, then the longest running.
+std::vector<const v1::RunningTrial*> InOrderOfConcern(const v1::StudyStatus& status) {
+  std::vector<const v1::RunningTrial*> trials;
+  for (const v1::RunningTrial& running : status.running()) trials.push_back(&running);
+  std::stable_sort(trials.begin(), trials.end(),
+                   [](const v1::RunningTrial* a, const v1::RunningTrial* b) {
+                     return a->straggling() && !b->straggling();
+                   });
+  return trials;
 }
 
 std::string RenderRunning(const v1::StudyStatus& status, const RenderOptions& options) {
   if (status.running().empty()) return "";
-  Table table({{"trial"}, {"attempt"}, {"epoch"}, {"for"}, {"worker", Table::Align::kLeft}});
-  int64_t listed = 0;
-  for (const v1::RunningTrial& running : status.running()) {
-    if (static_cast<size_t>(listed) == options.max_running) break;
-    table.AddRow({NumberCell(running.trial_id()),
-                  NumberCell(running.attempt()),
-                  {absl::StrCat(running.epoch(), "/", running.epochs())},
-                  {HumanDuration(FromProto(running.running_for()))},
-                  {running.worker_id()}});
-    ++listed;
+  std::vector<const v1::RunningTrial*> trials = InOrderOfConcern(status);
+  const bool straggling = trials.front()->straggling();
+  std::vector<Table::Column> columns = {{"trial"}, {"attempt"}, {"epoch"}, {"for"}};
+  if (straggling) columns.push_back({"pace", Table::Align::kLeft});
+  columns.push_back({"worker", Table::Align::kLeft});
+  Table table(std::move(columns));
+  const size_t listed = std::min(options.max_running, trials.size());
+  trials.resize(listed);
+  for (const v1::RunningTrial* running : trials) {
+    std::vector<Cell> row = {NumberCell(running->trial_id()),
+                             NumberCell(running->attempt()),
+                             {absl::StrCat(running->epoch(), "/", running->epochs())},
+                             {HumanDuration(FromProto(running->running_for())),
+                              running->straggling() ? Ink::kYellow : Ink::kPlain}};
+    if (straggling) {
+      row.push_back({running->straggling() ? "straggling" : "as usual",
+                     running->straggling() ? Ink::kYellow : Ink::kDim});
+    }
+    row.push_back({running->worker_id()});
+    table.AddRow(std::move(row));
   }
-  std::string text = absl::StrCat("\n", table.Render(0, options));
-  const int64_t total = std::max<int64_t>(status.running_total(), status.running_size());
-  if (total > listed) absl::StrAppend(&text, "... and ", total - listed, " more running\n");
+  std::string text = absl::StrCat("\n", listed > 0 ? table.Render(0, options) : "");
+  const int64_t more = RunningTotal(status) - static_cast<int64_t>(listed);
+  if (more > 0) absl::StrAppend(&text, "... and ", more, " more running\n");
   return text;
+}
+
+// "4m 12s so far, about 6m 30s to go", as much of it as the server knows.
+std::string DescribeTime(const v1::StudyStatus& status) {
+  std::string text;
+  if (status.has_running_time()) {
+    text = absl::StrCat(HumanDuration(FromProto(status.running_time())), " running");
+  }
+  if (!status.has_time_left() || HasEnded(status.study().state())) return text;
+  return absl::StrCat(text, text.empty() ? "" : ", ", "about ",
+                      HumanDuration(FromProto(status.time_left())), " to go");
+}
+
+std::string RenderNotes(const v1::StudyStatus& status, const RenderOptions& options) {
+  std::string text = status.notes().empty() ? "" : "\n";
+  for (const std::string& note : status.notes()) {
+    absl::StrAppend(&text, Paint("note: ", Ink::kYellow, options), Printable(note), "\n");
+  }
+  return text;
+}
+
+// "lenet  STOPPED: stopped by a person".
+std::string RenderTitle(const v1::Study& study, const RenderOptions& options) {
+  const Cell state = StateCell(study.state());
+  return absl::StrCat(Paint(Printable(study.spec().name()), Ink::kBold, options), "  ",
+                      Paint(state.text, state.ink, options), study.end_reason().empty() ? "" : ": ",
+                      Printable(study.end_reason()));
+}
+
+std::string Failed(const v1::StudyStatus& status, const RenderOptions& options) {
+  return Paint(absl::StrCat(status.failed_trials(), " failed"),
+               status.failed_trials() > 0 ? Ink::kRed : Ink::kPlain, options);
 }
 
 // The lines above the tables.
 std::string RenderHead(const v1::StudyStatus& status, const RenderOptions& options) {
   const v1::Study& study = status.study();
   const v1::StudySpec& spec = study.spec();
-  const Cell state = StateCell(study.state());
-  std::string text =
-      absl::StrCat(Paint(Printable(spec.name()), Ink::kBold, options), "  ",
-                   Paint(state.text, state.ink, options), study.end_reason().empty() ? "" : ": ",
-                   Printable(study.end_reason()), "\n");
+  std::string text = absl::StrCat(RenderTitle(study, options), "\n");
   text += Labelled("objective", Printable(spec.objective()), options);
   text += Labelled("rule", DescribeRule(spec.halving()), options);
   text += Labelled("searcher", DescribeSearcher(spec), options);
@@ -128,19 +145,19 @@ std::string RenderCounts(const v1::StudyStatus& status, const RenderOptions& opt
   const int64_t limit = status.study().spec().limits().max_evaluations();
   std::string text =
       Labelled("progress", RenderProgress(status.progress(), kProgressCells, options), options);
+  if (const std::string time = DescribeTime(status); !time.empty()) {
+    text += Labelled("time", time, options);
+  }
   text += Labelled("evaluations",
                    absl::StrCat(status.evaluations(), limit > 0 ? absl::StrCat(" of ", limit) : ""),
                    options);
   std::string lost;
   if (status.epochs_lost() > 0) lost = absl::StrCat(", ", status.epochs_lost(), " of them lost");
   text += Labelled("epochs", absl::StrCat(status.epochs_trained(), " trained", lost), options);
-  const int64_t running = std::max<int64_t>(status.running_total(), status.running_size());
-  const std::string failed = absl::StrCat(status.failed_trials(), " failed");
-  text += Labelled(
-      "trials",
-      absl::StrCat(running, " running, ", status.queued(), " queued, ",
-                   Paint(failed, status.failed_trials() > 0 ? Ink::kRed : Ink::kPlain, options)),
-      options);
+  text += Labelled("trials",
+                   absl::StrCat(RunningTotal(status), " running, ", status.queued(), " queued, ",
+                                Failed(status, options)),
+                   options);
   text += Labelled("utilisation",
                    absl::StrFormat("%.0f%% of the workers' time over the last 10 minutes",
                                    100 * status.utilisation()),
@@ -148,9 +165,23 @@ std::string RenderCounts(const v1::StudyStatus& status, const RenderOptions& opt
   return text;
 }
 
-int Percent(double progress) {
-  if (!(progress > 0)) return 0;  // NaN too.
-  return progress >= 1 ? 100 : std::min(99, static_cast<int>(progress * 100));
+std::string RenderLiveTitle(const v1::Study& study, const RenderOptions& options) {
+  const std::string settings =
+      absl::StrCat(Printable(study.spec().objective()), ", ", DescribeRule(study.spec().halving()));
+  return absl::StrCat(RenderTitle(study, options), "  ", Paint(settings, Ink::kDim, options));
+}
+
+// "12 of 30 evaluations, 26 epochs; 2 running, 2 queued, 1 failed; 87% busy".
+std::string DescribeCounts(const v1::StudyStatus& status, const RenderOptions& options) {
+  const int64_t limit = status.study().spec().limits().max_evaluations();
+  const std::string evaluations =
+      limit > 0 ? absl::StrCat(status.evaluations(), " of ", Plural(limit, "evaluation"))
+                : Plural(status.evaluations(), "evaluation");
+  return absl::StrCat(evaluations, ", ", Plural(status.epochs_trained(), "epoch"), "; ",
+                      RunningTotal(status), " running, ", status.queued(), " queued",
+                      status.failed_trials() > 0 ? ", " : "",
+                      status.failed_trials() > 0 ? Failed(status, options) : "", "; ",
+                      Percent(status.utilisation()), "% busy");
 }
 
 std::string RenderPlannedRungs(const v1::StudyPlan& plan, const RenderOptions& options) {
@@ -172,20 +203,6 @@ std::string RenderPlannedRungs(const v1::StudyPlan& plan, const RenderOptions& o
 }
 
 }  // namespace
-
-std::string RenderProgress(double progress, int cells, const RenderOptions& options) {
-  const int percent = Percent(progress);
-  const int full = percent * cells / 100;
-  std::string done;
-  std::string left;
-  for (int i = 0; i < cells; ++i) {
-    (i < full ? done : left) += options.unicode ? (i < full ? "█" : "░") : (i < full ? "#" : "-");
-  }
-  const std::string bar =
-      absl::StrCat(Paint(done, Ink::kGreen, options), Paint(left, Ink::kDim, options));
-  return absl::StrCat(options.unicode ? "" : "[", bar, options.unicode ? "" : "]",
-                      absl::StrFormat(" %3d%%", percent));
-}
 
 std::string RenderPlan(const v1::StudySpec& spec, const v1::StudyPlan& plan,
                        const RenderOptions& options) {
@@ -220,11 +237,29 @@ std::string RenderStatus(const v1::StudyStatus& status, const RenderOptions& opt
   std::string text = absl::StrCat(RenderHead(status, options), "\n", RenderCounts(status, options),
                                   "\n", RenderRungs(status, options), "\n",
                                   RenderBest(status, options), RenderRunning(status, options));
-  if (!status.notes().empty()) text += "\n";
-  for (const std::string& note : status.notes()) {
-    absl::StrAppend(&text, Paint("note: ", Ink::kYellow, options), Printable(note), "\n");
+  return text + RenderNotes(status, options);
+}
+
+std::string RenderLiveStatus(const v1::StudyStatus& status, int rows,
+                             const RenderOptions& options) {
+  const std::string time = DescribeTime(status);
+  std::string text = absl::StrCat(
+      RenderLiveTitle(status.study(), options), "\n",
+      RenderProgress(status.progress(), kProgressCells, options), time.empty() ? "" : "  ", time,
+      "\n", DescribeCounts(status, options), "\n\n", RenderRungs(status, options), "\n",
+      Labelled("best", DescribeBest(status, options), options));
+  if (LastResult(status.best()) != nullptr) {
+    const int room = options.width_columns > 0 ? options.width_columns - kLabelWidth : 1000;
+    for (const std::string& line : Wrapped(FormatConfigShort(status.best().config()), room)) {
+      text += Labelled("", line, options);
+    }
   }
-  return text;
+  const std::string notes = RenderNotes(status, options);
+  const auto taken = std::count(text.begin(), text.end(), '\n') +
+                     std::count(notes.begin(), notes.end(), '\n') + 3;  // And what frames them.
+  RenderOptions fitting = options;
+  fitting.max_running = static_cast<size_t>(std::max<int64_t>(1, rows - taken));
+  return absl::StrCat(text, RenderRunning(status, fitting), notes);
 }
 
 std::string RenderStatusLine(const v1::StudyStatus& status, const RenderOptions& options) {
@@ -234,11 +269,10 @@ std::string RenderStatusLine(const v1::StudyStatus& status, const RenderOptions&
     best = absl::StrCat("best ", FormatError(last->error()), " (trial ", status.best().id(), " at ",
                         Plural(last->epochs(), "epoch"), ")");
   }
-  std::string line =
-      absl::StrCat(Paint(absl::StrFormat("%-9s", state.text), state.ink, options),
-                   absl::StrFormat(" %3d%%  ", Percent(status.progress())),
-                   Plural(status.evaluations(), "evaluation"), "  ", best, "  ",
-                   std::max<int64_t>(status.running_total(), status.running_size()), " running");
+  std::string line = absl::StrCat(Paint(absl::StrFormat("%-9s", state.text), state.ink, options),
+                                  absl::StrFormat(" %3d%%  ", Percent(status.progress())),
+                                  Plural(status.evaluations(), "evaluation"), "  ", best, "  ",
+                                  RunningTotal(status), " running");
   if (status.failed_trials() > 0) absl::StrAppend(&line, "  ", status.failed_trials(), " failed");
   if (!status.study().end_reason().empty()) {
     absl::StrAppend(&line, "  ", Printable(status.study().end_reason()));
@@ -246,54 +280,35 @@ std::string RenderStatusLine(const v1::StudyStatus& status, const RenderOptions&
   return line;
 }
 
-std::string RenderStudies(const std::vector<v1::Study>& studies, const RenderOptions& options) {
+std::string RenderStudies(const std::vector<v1::Study>& studies, bool wide,
+                          const RenderOptions& options) {
   if (studies.empty()) return "There is no study yet. Make one with `halving create FILE.json`.\n";
   constexpr auto kLeft = Table::Align::kLeft;
-  Table table({{"name", kLeft},
-               {"state", kLeft},
-               {"objective", kLeft},
-               {"created", kLeft},
-               {"ended", kLeft},
-               {"reason", kLeft}});
+  std::vector<Table::Column> columns = {{"name", kLeft, 0, true},
+                                        {"state", kLeft},
+                                        {"objective", kLeft, 2, true},
+                                        {"created", kLeft}};
+  columns.push_back({"ended", kLeft, 1});
+  if (wide) {
+    for (const char* title : {"rule", "searcher", "limits"}) columns.push_back({title, kLeft});
+  }
+  columns.push_back({"reason", kLeft});
+  Table table(std::move(columns));
   for (const v1::Study& study : studies) {
-    table.AddRow({{study.spec().name(), Ink::kBold},
-                  StateCell(study.state()),
-                  {study.spec().objective()},
-                  {HumanTime(FromProto(study.create_time()), options.zone)},
-                  {study.has_end_time() ? HumanTime(FromProto(study.end_time()), options.zone)
-                                        : std::string("-")},
-                  {study.end_reason()}});
-  }
-  return table.Render(0, options);
-}
-
-std::string RenderWorkers(const std::vector<v1::Worker>& workers, const RenderOptions& options) {
-  if (workers.empty()) {
-    return "No worker has asked for work yet. Start one with `halving-worker` on each GPU.\n";
-  }
-  constexpr auto kLeft = Table::Align::kLeft;
-  Table table({{"worker", kLeft},
-               {"host", kLeft},
-               {"device", kLeft},
-               {"doing", kLeft},
-               {"last seen"},
-               {"finished"},
-               {"lost"},
-               {"objectives", kLeft}});
-  for (const v1::Worker& worker : workers) {
-    Cell doing{absl::StrCat(worker.study(), " trial ", worker.trial_id()), Ink::kCyan};
-    if (worker.has_idle_for()) {
-      doing = {absl::StrCat("idle ", HumanDuration(FromProto(worker.idle_for()))), Ink::kDim};
+    std::vector<Cell> row = {
+        {study.spec().name(), Ink::kBold},
+        StateCell(study.state()),
+        {study.spec().objective()},
+        {HumanTime(FromProto(study.create_time()), options.zone)},
+        {study.has_end_time() ? HumanTime(FromProto(study.end_time()), options.zone)
+                              : std::string("-")}};
+    if (wide) {
+      row.push_back({DescribeRule(study.spec().halving())});
+      row.push_back({DescribeSearcher(study.spec())});
+      row.push_back({DescribeLimits(study.spec().limits())});
     }
-    table.AddRow({{worker.worker_id(), Ink::kBold},
-                  {worker.host()},
-                  {worker.device()},
-                  doing,
-                  {absl::StrCat(HumanDuration(FromProto(worker.last_seen())), " ago")},
-                  CountCell(worker.trials_finished()),
-                  CountCell(worker.leases_lost()),
-                  {worker.objectives().empty() ? std::string("any")
-                                               : absl::StrJoin(worker.objectives(), ", ")}});
+    row.push_back({study.end_reason()});
+    table.AddRow(std::move(row));
   }
   return table.Render(0, options);
 }

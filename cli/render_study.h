@@ -20,12 +20,13 @@ std::string RenderStatus(const v1::StudyStatus& status, const RenderOptions& opt
 // The same in one line, without a time, for logs; it changes only when something to tell does.
 std::string RenderStatusLine(const v1::StudyStatus& status, const RenderOptions& options);
 
-// "[#####-----]  50%". `progress` is cut to 0 to 1; 100% only at 1.
-std::string RenderProgress(double progress, int cells, const RenderOptions& options);
+// The same for a terminal of so many rows, where it is drawn over and over: the settings on one
+// line, and as many running trials as fit.
+std::string RenderLiveStatus(const v1::StudyStatus& status, int rows, const RenderOptions& options);
 
-std::string RenderStudies(const std::vector<v1::Study>& studies, const RenderOptions& options);
-
-std::string RenderWorkers(const std::vector<v1::Worker>& workers, const RenderOptions& options);
+// `wide`: with their rules, searchers and limits.
+std::string RenderStudies(const std::vector<v1::Study>& studies, bool wide,
+                          const RenderOptions& options);
 
 }  // namespace halving
 

@@ -69,24 +69,50 @@ std::string RenderCurve(const v1::Trial& trial, const RenderOptions& options) {
   return absl::StrCat("\n", table.Render(0, options));
 }
 
+// The cells that only a wide table has.
+void AddWide(const v1::Trial& trial, std::vector<Cell>* row) {
+  const v1::RungResult* last = LastResult(trial);
+  const bool timed = last != nullptr && last->has_train_time();
+  std::string worker = trial.worker_id();
+  if (worker.empty() && last != nullptr) worker = last->worker_id();
+  // Often a program's whole stderr; its last line says most.
+  std::vector<absl::string_view> failure = absl::StrSplit(trial.failure(), '\n', absl::SkipEmpty());
+  row->push_back({timed ? HumanDuration(FromProto(last->train_time())) : std::string("-")});
+  row->push_back({worker.empty() ? "-" : worker});
+  row->push_back({trial.has_checkpoint() ? "kept" : "-"});
+  row->push_back({last == nullptr || last->metrics().empty() ? "-" : Metrics(*last)});
+  row->push_back({failure.empty() ? "-" : std::string(failure.back()), Ink::kRed});
+  if (failure.empty()) row->back().ink = Ink::kPlain;
+}
+
 }  // namespace
 
-std::string RenderTrials(const std::vector<v1::Trial>& trials, const RenderOptions& options) {
+std::string RenderTrials(const std::vector<v1::Trial>& trials, bool wide,
+                         const RenderOptions& options) {
   if (trials.empty()) return "No trial.\n";
   constexpr auto kLeft = Table::Align::kLeft;
-  Table table({{"id"},
-               {"round"},
-               {"state", kLeft},
-               {"epochs"},
-               {"error"},
-               {"attempts"},
-               {"config", kLeft}});
+  std::vector<Table::Column> columns = {{"id"},    {"round"},    {"state", kLeft}, {"epochs"},
+                                        {"error"}, {"attempts"}, {"config", kLeft}};
+  if (wide) {
+    columns.insert(columns.end() - 1, {{"trained for"},
+                                       {"worker", kLeft},
+                                       {"checkpoint", kLeft},
+                                       {"metrics", kLeft},
+                                       {"failure", kLeft, 0, true}});
+  }
+  Table table(std::move(columns));
   for (const v1::Trial& trial : trials) {
     const v1::RungResult* last = LastResult(trial);
-    table.AddRow({NumberCell(trial.id()), CountCell(trial.round()), StateCell(trial.state()),
-                  CountCell(last == nullptr ? 0 : last->epochs()),
-                  Cell{last == nullptr ? std::string("-") : FormatError(last->error()), Ink::kBold},
-                  CountCell(trial.attempts()), Cell{FormatConfigShort(trial.config())}});
+    std::vector<Cell> row = {
+        NumberCell(trial.id()),
+        CountCell(trial.round()),
+        StateCell(trial.state()),
+        CountCell(last == nullptr ? 0 : last->epochs()),
+        Cell{last == nullptr ? std::string("-") : FormatError(last->error()), Ink::kBold},
+        CountCell(trial.attempts())};
+    if (wide) AddWide(trial, &row);
+    row.push_back(Cell{FormatConfigShort(trial.config())});
+    table.AddRow(std::move(row));
   }
   return table.Render(0, options);
 }

@@ -10,8 +10,10 @@
 
 namespace halving {
 
-// One line for each trial.
-std::string RenderTrials(const std::vector<v1::Trial>& trials, const RenderOptions& options);
+// One line for each trial. `wide`: with where and how long its last rung took, its metrics and its
+// last failure.
+std::string RenderTrials(const std::vector<v1::Trial>& trials, bool wide,
+                         const RenderOptions& options);
 
 // One trial with its results, its curve and its last failure.
 std::string RenderTrial(const v1::Trial& trial, const RenderOptions& options);

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "common/struct_json.h"
 
 namespace halving {
@@ -134,6 +135,16 @@ std::string ClipToWidth(absl::string_view text, int width_columns, bool unicode)
     at += next.size_bytes;
   }
   return absl::StrCat(result, ellipsis, colored ? "\x1b[0m" : "");
+}
+
+std::vector<std::string> Wrapped(absl::string_view text, int width_columns) {
+  std::vector<std::string> lines(1);
+  for (const absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    const bool fits = DisplayWidth(lines.back()) + 1 + DisplayWidth(word) <= width_columns;
+    if (!lines.back().empty() && !fits) lines.emplace_back();
+    absl::StrAppend(&lines.back(), lines.back().empty() ? "" : " ", word);
+  }
+  return lines;
 }
 
 std::string FormatError(double error) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -25,6 +26,9 @@ int DisplayWidth(absl::string_view text);
 // `text` cut to `width_columns`, with an ellipsis in place of what is missing; a cut colour is
 // ended. 0 means no limit.
 std::string ClipToWidth(absl::string_view text, int width_columns, bool unicode);
+
+// `text` in lines of at most so many columns, cut at blanks; a longer word has a line of its own.
+std::vector<std::string> Wrapped(absl::string_view text, int width_columns);
 
 // Four significant digits: "0.2700", "12.34", "1.234e+05"; "NaN", "inf", "-inf".
 std::string FormatError(double error);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "cli/live_view.h"
 #include "cli/names.h"
 #include "cli/render_study.h"
@@ -14,17 +15,23 @@
 namespace halving {
 namespace {
 
-constexpr size_t kLiveRunning = 8;  // Running trials in the live view: the rungs matter more.
+constexpr int kFooterLines = 2;
 
 // Shows statuses the way that suits the output.
 //
 // Thread-compatible: the watching command's own.
 class Display {
  public:
-  explicit Display(Console* console) : console_(console), view_(console) {}
+  Display(bool json, Console* console)
+      : json_(json), console_(console), view_("`halving status` shows all", console) {}
 
   void Show(const v1::StudyStatus& status) {
     last_ = status;
+    if (json_) {
+      WriteData(ToJsonLine(status), console_);
+      console_->out->flush();
+      return;
+    }
     if (console_->out_is_terminal) return Redraw("Ctrl-C ends the watching; the study goes on.");
     const std::string line = RenderStatusLine(status, console_->options);
     if (line == last_line_) return;  // Of heartbeats there is nothing to tell.
@@ -34,6 +41,10 @@ class Display {
 
   // What is happening instead of a status.
   void Say(const std::string& text) {
+    if (json_) {
+      *console_->err << text << std::endl;
+      return;
+    }
     if (console_->out_is_terminal) return Redraw(text);
     *console_->out << Now() << "  " << text << std::endl;
     last_line_.clear();
@@ -41,8 +52,15 @@ class Display {
 
   // The whole picture, to keep.
   void Finish() {
-    if (console_->out_is_terminal) return Redraw("");
-    *console_->out << "\n" << RenderStatus(last_, console_->options);
+    if (json_) return;
+    RenderOptions options = console_->options;
+    if (console_->out_is_terminal) {
+      view_.Clear();  // What is to be kept may be higher than the terminal.
+      options.width_columns = console_->size().columns;
+    } else {
+      *console_->out << "\n";
+    }
+    *console_->out << RenderStatus(last_, options);
   }
 
   const v1::StudyStatus& last() const { return last_; }
@@ -54,16 +72,13 @@ class Display {
 
   void Redraw(const std::string& footer) {
     RenderOptions options = console_->options;
-    options.max_running = kLiveRunning;
-    options.width_columns = console_->size().columns;
-    std::string text = RenderStatus(last_, options);
-    if (!footer.empty()) {
-      absl::StrAppend(&text, "\n", Paint(absl::StrCat(Now(), "  ", footer), Ink::kDim, options),
-                      "\n");
-    }
-    view_.Draw(text);
+    const TerminalSize size = console_->size();
+    options.width_columns = size.columns - 1;
+    view_.Draw(RenderLiveStatus(last_, size.rows - 1 - kFooterLines, options),
+               Paint(absl::StrCat(Now(), "  ", footer), Ink::kDim, options));
   }
 
+  const bool json_;
   Console* const console_;  // Not owned.
   LiveView view_;
   v1::StudyStatus last_;
@@ -79,9 +94,9 @@ absl::Duration ReconnectDelay(int failures, double unit) {
   return full * (1 - unit / 2);
 }
 
-int WatchCommand(const std::string& name, absl::Duration min_interval, Client* client,
-                 Console* console) {
-  Display display(console);
+int WatchCommand(const std::string& name, absl::Duration min_interval, Format format,
+                 Client* client, Console* console) {
+  Display display(format == Format::kJson, console);
   bool reached = false;
   for (int failures = 0; !HasEnded(display.last().study().state());) {
     const absl::Status end =

@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "cli/client.h"
+#include "cli/commands.h"
 #include "cli/console.h"
 
 namespace halving {
@@ -16,11 +17,11 @@ namespace halving {
 absl::Duration ReconnectDelay(int failures, double unit);
 
 // Shows the study's status after each change: redrawn in place on a terminal, else one line for
-// each. A server that was reached once and goes away is tried again for ever. Returns the exit
-// code: 0 when the study COMPLETED, 3 when it was STOPPED or has FAILED, 1 when it cannot be
-// watched.
-int WatchCommand(const std::string& name, absl::Duration min_interval, Client* client,
-                 Console* console);
+// each; as JSON, one message a line. A server that was reached once and goes away is tried again
+// for ever. Returns the exit code: 0 when the study COMPLETED, 3 when it was STOPPED or has FAILED,
+// 1 when it cannot be watched.
+int WatchCommand(const std::string& name, absl::Duration min_interval, Format format,
+                 Client* client, Console* console);
 
 }  // namespace halving
 

@@ -28,6 +28,13 @@ class TestConsole {
     console_.size = [this] { return size; };
     console_.sleep = [this](absl::Duration duration) { sleeps.push_back(duration); };
     console_.clock = &clock_;
+    console_.key = [this](absl::Duration at_most) {
+      key_waits.push_back(at_most);
+      if (keys.empty()) return 'q';  // Nobody waits for ever.
+      const char key = keys.front();
+      keys.erase(keys.begin());
+      return key;
+    };
   }
 
   void PretendTerminal() {
@@ -43,6 +50,8 @@ class TestConsole {
   std::ostringstream err;
   TerminalSize size;
   std::vector<absl::Duration> sleeps;  // Asked for; none was slept.
+  std::string keys;                    // To be pressed, one a wait; '\0': none in time.
+  std::vector<absl::Duration> key_waits;
 
  private:
   StoppedClock clock_;

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/cli/sample_study.h"
 
 namespace halving {
 namespace {
@@ -98,6 +99,20 @@ TEST(ResultsCsvTest, AParameterThatATrialDoesNotHaveIsEmpty) {
 
 TEST(ResultsCsvTest, NoTrialLeavesTheHeader) {
   EXPECT_THAT(ResultsCsv({}, {}), StartsWith("trial,round,"));
+}
+
+TEST(ResultsTableTest, CoversWhatItHasNoted) {
+  const SampleStudy sample = MakeSampleStudy(1, 7);
+  ResultsTable table(sample.study);
+  v1::Trial trial = sample.trials[0];
+  EXPECT_FALSE(table.Covers(trial)) << "it has a metric";
+  table.Note(trial);
+  EXPECT_TRUE(table.Covers(trial));
+  (*trial.mutable_config()->mutable_fields())["momentum"].set_number_value(0.9);
+  EXPECT_FALSE(table.Covers(trial));
+  table.Note(trial);
+  EXPECT_TRUE(table.Covers(trial));
+  EXPECT_THAT(table.Header(), testing::EndsWith(",learning_rate,batch_size,momentum,test_error\n"));
 }
 
 }  // namespace

@@ -66,6 +66,21 @@ void FakeStudyService::AddWatch(const WatchScript& script) {
   watches_.push_back(script);
 }
 
+void FakeStudyService::AddLogStep(const LogStep& step) {
+  MutexLock lock(&mu_);
+  log_steps_.push_back(step);
+}
+
+int FakeStudyService::trial_pages() const {
+  MutexLock lock(&mu_);
+  return trial_pages_;
+}
+
+void FakeStudyService::AddTrialLater(const v1::Trial& trial) {
+  MutexLock lock(&mu_);
+  later_.push_back(trial);
+}
+
 void FakeStudyService::Fail(const grpc::Status& status) {
   MutexLock lock(&mu_);
   failure_ = status;
@@ -178,6 +193,12 @@ grpc::Status FakeStudyService::ListTrials(grpc::ServerContext* context,
   if (request->by_error()) std::stable_sort(chosen.begin(), chosen.end(), IsBetter);
   answer->set_next_page_token(
       FillPage(chosen, request->page_token(), request->page_size(), answer->mutable_trials()));
+  ++trial_pages_;
+  if (answer->next_page_token().empty()) {
+    auto& trials = studies_[request->name()].trials;
+    trials.insert(trials.end(), later_.begin(), later_.end());
+    later_.clear();
+  }
   return grpc::Status::OK;
 }
 
@@ -188,10 +209,23 @@ grpc::Status FakeStudyService::GetTrial(grpc::ServerContext* context,
   for (const v1::Trial& trial : studies_[request->name()].trials) {
     if (trial.id() != request->trial_id()) continue;
     *answer = trial;
+    if (!log_steps_.empty()) answer->set_state(log_steps_.front().state);
     return grpc::Status::OK;
   }
   return grpc::Status(grpc::StatusCode::NOT_FOUND,
                       absl::StrCat("there is no trial ", request->trial_id()));
+}
+
+grpc::Status FakeStudyService::GetTrialLog(grpc::ServerContext* context,
+                                           const v1::GetTrialLogRequest* request,
+                                           v1::TrialLog* answer) {
+  MutexLock lock(&mu_);
+  if (grpc::Status status = Check(context, &request->name()); !status.ok()) return status;
+  if (log_steps_.empty()) return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such trial");
+  const LogStep step = log_steps_.front();
+  if (log_steps_.size() > 1) log_steps_.pop_front();
+  *answer = step.log;
+  return step.end;
 }
 
 grpc::Status FakeStudyService::ListWorkers(grpc::ServerContext* context,

@@ -22,6 +22,13 @@ struct WatchScript {
   grpc::Status end;
 };
 
+// What one look at a trial and its log finds.
+struct LogStep {
+  v1::TrialState state = v1::TRIAL_STATE_RUNNING;
+  v1::TrialLog log;
+  grpc::Status end;
+};
+
 // Keeps studies by name and answers as the contract says, but schedules nothing: a study has the
 // trials and the status that it was given. Pages hold three elements at most, whatever was asked.
 //
@@ -34,6 +41,13 @@ class FakeStudyService final : public v1::StudyService::Service {
   void AddWorker(const v1::Worker& worker) ABSL_LOCKS_EXCLUDED(mu_);
   // The next streams, in order; one more than there are is NOT_FOUND.
   void AddWatch(const WatchScript& script) ABSL_LOCKS_EXCLUDED(mu_);
+  // What GetTrialLog answers, one after the other; the last one again and again. GetTrial tells the
+  // state of the one to come. NOT_FOUND without any.
+  void AddLogStep(const LogStep& step) ABSL_LOCKS_EXCLUDED(mu_);
+  // How often ListTrials was called.
+  int trial_pages() const ABSL_LOCKS_EXCLUDED(mu_);
+  // The second reading of all trials finds these too.
+  void AddTrialLater(const v1::Trial& trial) ABSL_LOCKS_EXCLUDED(mu_);
   // All calls fail so from now on.
   void Fail(const grpc::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   // Calls wait until their caller gives up.
@@ -57,6 +71,8 @@ class FakeStudyService final : public v1::StudyService::Service {
   grpc::Status ListTrials(grpc::ServerContext*, const v1::ListTrialsRequest*,
                           v1::ListTrialsResponse*) override;
   grpc::Status GetTrial(grpc::ServerContext*, const v1::GetTrialRequest*, v1::Trial*) override;
+  grpc::Status GetTrialLog(grpc::ServerContext*, const v1::GetTrialLogRequest*,
+                           v1::TrialLog*) override;
   grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
                            v1::ListWorkersResponse*) override;
   grpc::Status WatchStatus(grpc::ServerContext*, const v1::WatchStatusRequest*,
@@ -81,6 +97,9 @@ class FakeStudyService final : public v1::StudyService::Service {
   std::map<std::string, SampleStudy> studies_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, v1::StudyStatus> statuses_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::Worker> workers_ ABSL_GUARDED_BY(mu_);
+  std::deque<LogStep> log_steps_ ABSL_GUARDED_BY(mu_);
+  std::vector<v1::Trial> later_ ABSL_GUARDED_BY(mu_);
+  int trial_pages_ ABSL_GUARDED_BY(mu_) = 0;
   std::deque<WatchScript> watches_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::WatchStatusRequest> watch_requests_ ABSL_GUARDED_BY(mu_);
   v1::StudyPlan plan_ ABSL_GUARDED_BY(mu_);

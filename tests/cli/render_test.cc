@@ -1,9 +1,15 @@
 // What `plan`, `status`, `list`, `workers`, `trials` and `trial` print, whole.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "cli/bar.h"
 #include "cli/render_study.h"
 #include "cli/render_trials.h"
+#include "cli/render_workers.h"
+#include "cli/text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cli/sample_study.h"
@@ -24,21 +30,23 @@ limits      30 evaluations
 created     2024-05-01 12:33:01
 
 progress    [############------------------]  40%
+time        4m 12s running, about 6m 30s to go
 evaluations 12 of 30
 epochs      26 trained, 2 of them lost
 trials      2 running, 2 queued, 1 failed
 utilisation 87% of the workers' time over the last 10 minutes
 
-epochs  size  waiting  queued  running  reported  failed  promoted    best  median
-     2     8        3       2        1        11       1         4  0.4100  0.6000
-     4     4        -       -        1         1       -         -  0.2700  0.2700
+epochs  gathered          queued  running  reported  failed  promoted    best  median  usual   to go
+     2  [###==++---] 3/8       2        1        11       1         4  0.4100  0.6000    22s  1m 10s
+     4  [==--------] 0/4       -        1         1       -         -  0.2700  0.2700      -       -
+# gathered  = running  + queued
 
 best        trial 3: error 0.2700 at 4 epochs (0.4512 at 2)
             {"batch_size":222,"learning_rate":0.053495259859971896}
 
-trial  attempt  epoch     for  worker
-    7        2    3/4  1m 32s  gpu-1
-   12        1    0/2    0.4s  gpu-2
+trial  attempt  epoch     for  pace        worker
+    7        2    3/4  1m 32s  straggling  gpu-1
+   12        1    0/2    0.4s  as usual    gpu-2
 
 note: rung 4 has only one result
 )");
@@ -68,13 +76,75 @@ TEST(RenderStatusTest, RoundsAndBracketsAreShownWhereThereAreAny) {
   EXPECT_THAT(RenderStatus(status, {}), Not(HasSubstr("bracket")));
   status.mutable_rungs(1)->set_bracket(2);
   status.mutable_rungs(1)->set_round(3);
-  EXPECT_THAT(RenderStatus(status, {}), HasSubstr("bracket   round  epochs  size"));
+  EXPECT_THAT(RenderStatus(status, {}), HasSubstr("bracket   round  epochs  gathered"));
 }
 
-TEST(RenderStatusTest, RungsThatNeverCloseHaveNoSize) {
+TEST(RenderStatusTest, RungsThatNeverCloseAreComparedWithTheFullest) {
   v1::StudyStatus status = MakeSampleStatus();
   for (v1::RungStatus& rung : *status.mutable_rungs()) rung.clear_size();
-  EXPECT_THAT(RenderStatus(status, {}), HasSubstr("\nepochs  waiting  queued"));
+  const std::string text = RenderStatus(status, {});
+  EXPECT_THAT(text, HasSubstr("\nepochs  trials "));
+  EXPECT_THAT(text, HasSubstr("[#######=++] 14"));
+  EXPECT_THAT(text, HasSubstr("[#=--------] 2 "));
+  EXPECT_THAT(text, HasSubstr("median  usual\n"));
+  EXPECT_THAT(text, HasSubstr("\n# reported  = running  + queued\n"));
+}
+
+TEST(RenderStatusTest, WithoutStragglersNobodysPaceIsTold) {
+  v1::StudyStatus status = MakeSampleStatus();
+  status.mutable_running(0)->set_straggling(false);
+  EXPECT_THAT(RenderStatus(status, {}), Not(HasSubstr("pace")));
+}
+
+TEST(RenderStatusTest, StragglersAreListedFirst) {
+  v1::StudyStatus status = MakeSampleStatus();
+  status.mutable_running(0)->set_straggling(false);
+  status.mutable_running(1)->set_straggling(true);
+  const std::string text = RenderStatus(status, {.max_running = 1});
+  EXPECT_THAT(text, HasSubstr("   12        1    0/2  0.4s  straggling  gpu-2\n... and 1 more"));
+}
+
+TEST(RenderStatusTest, TheTimeIsToldAsFarAsItIsKnown) {
+  v1::StudyStatus status = MakeSampleStatus();
+  status.clear_time_left();
+  EXPECT_THAT(RenderStatus(status, {}), HasSubstr("\ntime        4m 12s running\n"));
+  status.clear_running_time();
+  EXPECT_THAT(RenderStatus(status, {}), Not(HasSubstr("\ntime ")));
+  status.mutable_time_left()->set_seconds(5);
+  EXPECT_THAT(RenderStatus(status, {}), HasSubstr("\ntime        about 5.0s to go\n"));
+  status.mutable_study()->set_state(v1::STUDY_STATE_STOPPED);
+  EXPECT_THAT(RenderStatus(status, {}), Not(HasSubstr(" to go\nevaluations")));
+}
+
+TEST(RenderStatusTest, ANarrowTerminalIsNotPassed) {
+  for (const int width : {62, 79, 80, 100, 120}) {
+    const RenderOptions options{.unicode = true, .width_columns = width};
+    const std::string text = RenderLiveStatus(MakeSampleStatus(), 24, options);
+    for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+      if (absl::StrContains(line, "%")) continue;  // That of the study is clipped.
+      const bool table = absl::StrContains(line, "epochs  ") || absl::StrContains(line, "░ ");
+      if (!table) continue;
+      EXPECT_LE(DisplayWidth(line), width) << width << line;
+    }
+  }
+}
+
+TEST(RenderLiveStatusTest, FitsTheRowsAndKeepsTheNotes) {
+  v1::StudyStatus status = MakeSampleStatus();
+  for (int64_t id = 100; id < 200; ++id) {
+    *status.add_running() = status.running(1);
+    status.mutable_running()->rbegin()->set_trial_id(id);
+  }
+  status.set_running_total(102);
+  const std::string text = RenderLiveStatus(status, 24, {.width_columns = 79});
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 24);
+  EXPECT_THAT(text, testing::StartsWith("lenet  RUNNING  lenet, halving, 2 to 10 epochs, eta 2\n"
+                                        "[############------------------]  40%  4m 12s running, "
+                                        "about 6m 30s to go\n"
+                                        "12 of 30 evaluations, 26 epochs; 102 running, 2 queued, "
+                                        "1 failed; 87% busy\n\n"));
+  EXPECT_THAT(text, HasSubstr("            batch_size=222 learning_rate=0.0535\n"));
+  EXPECT_THAT(text, HasSubstr(" more running\n\nnote: rung 4 has only one result\n"));
 }
 
 TEST(RenderStatusTest, AllThatAStudyBeganWithIsSaid) {
@@ -110,8 +180,9 @@ TEST(RenderStatusTest, NothingFromTheServerDrivesTheTerminal) {
   status.mutable_running(0)->set_worker_id("\x1b]0;d");
   status.set_notes(0, "\x1b]0;e\xc2\x9b");
   (*status.mutable_best()->mutable_config()->mutable_fields())["\x1b]0;f\xc2\x9b"];
-  for (const std::string& text : {RenderStatus(status, {}), RenderStatusLine(status, {}),
-                                  RenderPlan(*spec, {}, {}), RenderStudies({status.study()}, {})}) {
+  for (const std::string& text :
+       {RenderStatus(status, {}), RenderStatusLine(status, {}), RenderLiveStatus(status, 40, {}),
+        RenderPlan(*spec, {}, {}), RenderStudies({status.study()}, true, {})}) {
     EXPECT_THAT(text, Not(HasSubstr("\x1b")));
     EXPECT_THAT(text, Not(HasSubstr("\xc2\x9b")));
   }
@@ -197,12 +268,14 @@ TEST(RenderPlanTest, WithoutRoundsSaysWhatSomeTrialsComeTo) {
 
 TEST(RenderStudiesTest, OneLineEach) {
   v1::Study ended = MakeSampleStudy(1, 1).study;
-  EXPECT_EQ(RenderStudies({ended, MakeSampleStatus().study()}, {}),
+  EXPECT_EQ(RenderStudies({ended, MakeSampleStatus().study()}, false, {}),
             "name   state      objective  created              ended                reason\n"
             "lenet  COMPLETED  lenet      2024-05-01 12:33:01  2024-05-01 13:35:04  "
             "max_evaluations reached\n"
             "lenet  RUNNING    lenet      2024-05-01 12:33:01  -\n");
-  EXPECT_THAT(RenderStudies({}, {}), HasSubstr("halving create FILE.json"));
+  EXPECT_THAT(RenderStudies({ended}, true, {}),
+              HasSubstr("  halving, 2 to 10 epochs, eta 2  random, seed 1  30 evaluations  max_"));
+  EXPECT_THAT(RenderStudies({}, false, {}), HasSubstr("halving create FILE.json"));
 }
 
 TEST(RenderWorkersTest, OneLineEach) {
@@ -222,13 +295,27 @@ TEST(RenderWorkersTest, OneLineEach) {
   idle.set_device("cpu");
   idle.mutable_idle_for()->set_seconds(95);
   idle.mutable_last_seen();
-  EXPECT_EQ(RenderWorkers({busy, idle}, {}),
-            "worker  host   device              doing          last seen  finished  lost  "
-            "objectives\n"
-            "gpu-1   node7  cuda:0 NVIDIA H100  lenet trial 7   3.0s ago        12     1  "
-            "lenet, mlp\n"
-            "gpu-22         cpu                 idle 1m 35s     0.0s ago         -     -  any\n");
-  EXPECT_THAT(RenderWorkers({}, {}), HasSubstr("halving-worker"));
+  idle.set_connected(true);
+  idle.set_utilisation(0.4);
+  busy.set_connected(true);
+  busy.set_straggling(true);
+  busy.set_utilisation(0.98);
+  v1::Worker gone;
+  gone.set_worker_id("gpu-3");
+  gone.mutable_idle_for()->set_seconds(9000);
+  gone.mutable_last_seen()->set_seconds(9000);
+  EXPECT_EQ(RenderWorkers({busy, idle, gone}, false, {}),
+            R"(worker  state         doing          busy   last seen  finished  lost  device
+gpu-1   straggling    lenet trial 7   98%    3.0s ago        12     1  cuda:0 NVIDIA H100
+gpu-22  idle 1m 35s   -               40%    0.0s ago         -     -  cpu
+gpu-3   disconnected  -                0%  2h 30m ago         -     -
+
+3 workers: 1 busy (1 straggling), 1 idle, 1 disconnected; utilisation 69%
+)");
+  EXPECT_THAT(RenderWorkers({busy}, true, {}),
+              HasSubstr("  node7  lenet, mlp  cuda:0 NVIDIA H100\n"));
+  EXPECT_THAT(RenderWorkers({busy}, false, {.width_columns = 60}),
+              HasSubstr("worker  state       doing          busy  device"));
 }
 
 TEST(RenderTrialsTest, OneLineEach) {
@@ -239,11 +326,20 @@ TEST(RenderTrialsTest, OneLineEach) {
   fresh.set_attempts(0);
   fresh.set_state(v1::TRIAL_STATE_QUEUED);
   EXPECT_EQ(
-      RenderTrials({sample.trials[6], fresh}, {}),
+      RenderTrials({sample.trials[6], fresh}, false, {}),
       "id  round  state      epochs   error  attempts  config\n"
       " 7      1  COMPLETED      10  0.1825         4  batch_size=158 learning_rate=0.6046\n"
       " 1      -  QUEUED          -       -         -  batch_size=215 learning_rate=0.3804\n");
-  EXPECT_EQ(RenderTrials({}, {}), "No trial.\n");
+  EXPECT_EQ(RenderTrials({}, false, {}), "No trial.\n");
+  fresh.set_failure("Traceback:\n  out of memory\n");
+  fresh.set_worker_id("gpu-9");
+  const std::string wide = RenderTrials({sample.trials[6], fresh}, true, {});
+  EXPECT_THAT(wide,
+              HasSubstr("trained for  worker  checkpoint  metrics            failure        "));
+  EXPECT_THAT(wide,
+              HasSubstr("        22s  gpu-3   -           test_error 0.1925  -              "));
+  EXPECT_THAT(wide,
+              HasSubstr("          -  gpu-9   -           -                    out of memory  "));
 }
 
 TEST(RenderTrialTest, ShowsResultsCurveAndFailure) {

@@ -133,6 +133,8 @@ v1::StudyStatus MakeSampleStatus() {
   low->set_promoted(4);
   low->set_best_error(0.41);
   low->set_median_error(0.6);
+  low->mutable_usual_time()->set_seconds(22);
+  low->mutable_closes_in()->set_seconds(70);
   v1::RungStatus* high = status.add_rungs();
   high->set_epochs(4);
   high->set_size(4);
@@ -147,6 +149,7 @@ v1::StudyStatus MakeSampleStatus() {
   running->set_epoch(3);
   running->set_epochs(4);
   running->mutable_running_for()->set_seconds(92);
+  running->set_straggling(true);
   running = status.add_running();
   running->set_trial_id(12);
   running->set_attempt(1);
@@ -161,6 +164,8 @@ v1::StudyStatus MakeSampleStatus() {
   status.set_failed_trials(1);
   status.set_utilisation(0.874);
   status.set_progress(0.4);
+  status.mutable_running_time()->set_seconds(252);
+  status.mutable_time_left()->set_seconds(390);
   status.add_notes("rung 4 has only one result");
   return status;
 }

@@ -1,5 +1,7 @@
 #include "cli/watch.h"
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "cli/app.h"
 #include "cli/commands.h"
 #include "cli/render_study.h"
@@ -111,11 +113,25 @@ TEST_F(WatchTest, OnATerminalTheStatusIsRedrawnInPlace) {
   console_.size.rows = 60;
   Send({early_, completed_});
   EXPECT_EQ(Watch(), kExitOk) << err();
-  EXPECT_THAT(out(), StartsWith("\x1b[?25llenet  RUNNING\x1b[K\n"));
+  EXPECT_THAT(out(), StartsWith("\x1b[?25llenet  RUNNING  lenet, halving, 2 to 10 "));
   EXPECT_THAT(out(), HasSubstr("12:34:56  Ctrl-C ends the watching; the study goes on.\x1b[K\n"));
-  const std::string last = out().substr(out().rfind("\x1b[?25l"));
-  EXPECT_THAT(last, AllOf(HasSubstr("A"), HasSubstr("lenet  COMPLETED"), Not(HasSubstr("Ctrl-C")),
-                          testing::EndsWith("\x1b[J\x1b[?25h")));
+  // The last picture stands where the live one stood, whole.
+  const std::string last = out().substr(out().rfind("A\x1b[J"));
+  EXPECT_EQ(last, absl::StrCat("A\x1b[J", RenderStatus(completed_, {.width_columns = 80})));
+}
+
+TEST_F(WatchTest, AsJsonEachChangeIsALine) {
+  console_.PretendTerminal();
+  Send({early_}, grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection reset"));
+  Send({completed_});
+  EXPECT_EQ(RunCommandLine({"watch", "lenet", "-o", "json", "--server", server_.address()},
+                           console_.get()),
+            kExitOk)
+      << err();
+  const std::vector<std::string> lines = absl::StrSplit(out(), '\n', absl::SkipEmpty());
+  ASSERT_THAT(lines, SizeIs(2));
+  EXPECT_THAT(lines[0], AllOf(StartsWith("{\"study\":{"), HasSubstr("\"progress\":0.4,")));
+  EXPECT_THAT(err(), HasSubstr("the server went away"));
 }
 
 TEST(ReconnectDelayTest, DoublesUpToFiveSecondsWithJitter) {
