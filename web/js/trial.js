@@ -82,7 +82,9 @@ class LogCard {
   update(log) {
     this.message.hidden = true;
     this.empty.hidden = log.attempts.length > 0;
-    reconcile(this.body, log.attempts, (a) => `${a.attempt}-${a.workerId}`, (a) => this.attempt(a), (box, attempt) => {
+    // An attempt comes in several parts where lines between are missing.
+    const parts = log.attempts.map((a, i) => ({...a, key: `${i}-${a.attempt}-${a.workerId}`}));
+    reconcile(this.body, parts, (a) => a.key, (a) => this.attempt(a), (box, attempt) => {
       const {lines} = attempt;
       const shown = lines.slice(-MOST_LINES);
       const first = Number(attempt.firstLine) + lines.length - shown.length;
