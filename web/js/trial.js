@@ -55,7 +55,7 @@ class CurveCard {
       options: {
         scales: {
           x: axis('epochs', 'linear', {bounds: 'data', suggestedMin: 0, suggestedMax: all.reduce((most, p) => Math.max(most, p.x), 1),
-            ticks: {callback: (v) => (Number.isInteger(v) ? count(v) : ''), maxTicksLimit: 12}}),
+            ticks: {callback: (v) => (Number.isInteger(v) ? count(v) : ''), maxTicksLimit: 12, includeBounds: false}}),
           y: axis('error', 'linear', {max: cut.max, ticks: {callback: (v) => number(v)}}),
         },
         plugins: {legend: {display: false}, decimation: {enabled: true, algorithm: 'min-max'}, tooltip: tooltip({
