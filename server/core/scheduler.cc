@@ -14,6 +14,10 @@ namespace {
 constexpr absl::Duration kTickEvery = absl::Seconds(1);
 constexpr absl::Duration kCountTimeEvery = absl::Minutes(1);
 
+RunningTimeCounted CountTime(const Study& study, absl::Time now) {
+  return {.study = study.uid(), .running_time = study.RunningTime(now), .time = now};
+}
+
 }  // namespace
 
 absl::StatusOr<Answer> Scheduler::Execute(const Command& command, absl::Time now,
@@ -70,6 +74,11 @@ void Scheduler::SettleStudies(absl::Time now, std::vector<Event>* events) {
     const StudyUid uid = *touched_.begin();
     const Study* study = FindStudy(uid);
     std::optional<Event> due = study == nullptr ? std::nullopt : study->DueEvent(now);
+    // Beside what is written anyway, so that a restart knows how long it ran; those with a limit of
+    // it are counted when nothing happens, too.
+    if (!due.has_value() && study != nullptr && study->UncountedTime(now) >= kCountTimeEvery) {
+      due = CountTime(*study, now);
+    }
     if (due.has_value()) {
       Record(*std::move(due), events);
     } else {
@@ -84,10 +93,8 @@ template absl::StatusOr<Answer> Scheduler::ExecuteOne(const Ask&, absl::Time, st
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Tick&, absl::Time now) const {
   for (const StudyUid uid : timed_) {
     const Study& study = *studies_.at(uid);
-    if (study.UncountedTime(now) >= kCountTimeEvery) {
-      return Decision{.event = RunningTimeCounted{
-                          .study = uid, .running_time = study.RunningTime(now), .time = now}};
-    }
+    if (study.UncountedTime(now) >= kCountTimeEvery)
+      return Decision{.event = CountTime(study, now)};
   }
   return Decision{};
 }

@@ -142,6 +142,7 @@ void Dashboard::AddStreams() {
                [this](const httplib::Request& request) -> Opened {
                  HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed,
                                      parts_.feeds->Find(request.matches[1]));
+                 feed->Reopen();
                  return StreamStatus(std::move(feed));
                });
 }

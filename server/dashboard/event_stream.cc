@@ -23,8 +23,9 @@ class StatusStream : public EventStream {
  public:
   explicit StatusStream(std::shared_ptr<StudyFeed> feed) : feed_(std::move(feed)) {}
 
+  bool over() const override { return over_; }
+
   std::string Next() override {
-    if (over_) return "";
     using Kind = StudyFeed::News::Kind;
     const StudyFeed::News news = feed_->Next(seen_, kCommentEvery);
     seen_ = news.number;
@@ -61,8 +62,9 @@ class OverviewStream : public EventStream {
   OverviewStream(std::function<absl::StatusOr<std::string>()> show, ClosingSignal* closing)
       : show_(std::move(show)), closing_(closing) {}
 
+  bool over() const override { return over_; }
+
   std::string Next() override {
-    if (over_) return "";
     const absl::Time comment_at = Clock::Real()->Now() + kCommentEvery;
     absl::Duration wait = first_ ? absl::ZeroDuration() : kOverviewEvery;
     first_ = false;

@@ -18,9 +18,11 @@ class EventStream {
  public:
   virtual ~EventStream() = default;
 
-  // The next event or, after a while without one, a comment, in the format of a text/event-stream;
-  // empty: the stream is over. Waits for it.
+  // The next event or, after a while without one, a comment, in the format of a text/event-stream.
+  // Waits for it. Not to be called once the stream is over.
   virtual std::string Next() = 0;
+  // Whether the last event has come.
+  virtual bool over() const = 0;
 };
 
 // The status of a study.

@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/clock.h"
 #include "server/dashboard/json.h"
 
 namespace halving {
@@ -28,6 +29,8 @@ constexpr size_t kMostPath = 1024;
 constexpr int kMaxPort = 65535;
 constexpr time_t kReadTimeoutSeconds = 5;
 constexpr time_t kWriteTimeoutSeconds = 10;
+// A page that does not read is not waited for.
+constexpr absl::Duration kFarewell = absl::Seconds(2);
 constexpr char kJsonType[] = "application/json";
 constexpr char kContentSecurityPolicy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
@@ -231,8 +234,7 @@ void HttpServer::Get(const std::string& pattern, httplib::Server::Handler handle
 void HttpServer::Stream(const std::string& pattern, OpenStream open) {
   server_.Get(pattern, [this, open = std::move(open)](const httplib::Request& request,
                                                       httplib::Response& response) {
-    if (streams_.fetch_add(1) >= kMostStreams) {
-      --streams_;
+    if (!TakeStream()) {
       response.set_header("Retry-After", "5");
       return SendError(response, absl::UnavailableError(absl::StrCat(
                                      kMostStreams,
@@ -241,7 +243,7 @@ void HttpServer::Stream(const std::string& pattern, OpenStream open) {
     }
     absl::StatusOr<std::unique_ptr<EventStream>> opened = open(request);
     if (!opened.ok()) {
-      --streams_;
+      LeaveStream();
       return SendError(response, opened.status());
     }
     const std::shared_ptr<EventStream> stream = *std::move(opened);
@@ -249,13 +251,11 @@ void HttpServer::Stream(const std::string& pattern, OpenStream open) {
         "text/event-stream",
         [stream](size_t, httplib::DataSink& sink) {
           const std::string text = stream->Next();
-          if (text.empty()) {
-            sink.done();
-            return true;
-          }
-          return sink.write(text.data(), text.size());
+          if (!sink.write(text.data(), text.size())) return false;
+          if (stream->over()) sink.done();
+          return true;
         },
-        [this](bool) { --streams_; });
+        [this](bool) { LeaveStream(); });
   });
 }
 
@@ -277,8 +277,28 @@ absl::Status HttpServer::Start(const std::string& listen) {
   return absl::OkStatus();
 }
 
+bool HttpServer::TakeStream() {
+  MutexLock lock(&mu_);
+  if (streams_ >= kMostStreams) return false;
+  ++streams_;
+  return true;
+}
+
+void HttpServer::LeaveStream() {
+  MutexLock lock(&mu_);
+  --streams_;
+  left_.NotifyAll();
+}
+
 void HttpServer::Stop() {
   if (!thread_.joinable()) return;
+  const absl::Time deadline = Clock::Real()->Now() + kFarewell;
+  {
+    MutexLock lock(&mu_);
+    while (streams_ > 0 && Clock::Real()->Now() < deadline) {
+      left_.WaitFor(&mu_, deadline - Clock::Real()->Now());
+    }
+  }
   while (!server_.is_running()) std::this_thread::yield();  // Else stop() passes it by.
   server_.stop();
   thread_.join();

@@ -2,14 +2,15 @@
 #ifndef HALVING_SERVER_DASHBOARD_HTTP_SERVER_H_
 #define HALVING_SERVER_DASHBOARD_HTTP_SERVER_H_
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "common/mutex.h"
 #include "httplib.h"
 #include "server/dashboard/event_stream.h"
 #include "server/dashboard/json_api.h"
@@ -41,8 +42,9 @@ class HttpServer {
   absl::Status Start(const std::string& listen);
   // host:port as bound.
   const std::string& address() const { return address_; }
-  // Waits for requests under way; streams must have been told to end.
-  void Stop();
+  // Waits for requests under way; streams must have been told to end. They get a moment to say so
+  // to their pages.
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Sends a text that outlives the answer. Not by set_content(), which compresses with the highest
   // effort: half a second of a core for a script.
@@ -55,12 +57,18 @@ class HttpServer {
   bool Admit(const httplib::Request& request, httplib::Response& response) const;
   bool IsOurs(const std::string& host) const;
   void SetHandlers();
+  // Whether there is room for one more stream, which is then taken.
+  bool TakeStream() ABSL_LOCKS_EXCLUDED(mu_);
+  void LeaveStream() ABSL_LOCKS_EXCLUDED(mu_);
 
   std::set<std::string> hosts_;
   httplib::Server server_;
   std::thread thread_;
   std::string address_;
-  std::atomic<int> streams_ = 0;
+
+  Mutex mu_;
+  CondVar left_;
+  int streams_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace halving

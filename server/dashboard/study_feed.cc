@@ -75,6 +75,7 @@ void StudyFeed::Take(const absl::Status& status, const Engine::View& view) {
     status_.Clear();
     ShowStatus(view.scheduler, *study, view.now, &status_);
     trouble_ = nullptr;
+    stale_ = false;
     ++number_;
     version_ = study->version();
     ended_ = study->ended();
@@ -84,10 +85,20 @@ void StudyFeed::Take(const absl::Status& status, const Engine::View& view) {
   } else {
     // A full disk, or the end: Close() tells which.
     trouble_ = std::make_shared<const std::string>(ErrorJson(status));
+    stale_ = false;
     ++number_;
     earliest_ = view.now + kStatusEvery;
   }
   changed_.NotifyAll();
+}
+
+void StudyFeed::Reopen() {
+  MutexLock lock(&mu_);
+  if (!ended_) return;
+  ended_ = false;
+  stale_ = true;
+  version_ = 0;
+  earliest_ = absl::InfinitePast();
 }
 
 void StudyFeed::Watch() {
@@ -112,7 +123,7 @@ void StudyFeed::Watch() {
 
 StudyFeed::News StudyFeed::Tell(uint64_t seen) const {
   if (closing_) return {.kind = News::Kind::kClosing};
-  if (number_ != seen) {
+  if (number_ != seen && !stale_) {
     if (trouble_ != nullptr) {
       return {.kind = News::Kind::kUnavailable, .number = number_, .text = trouble_};
     }

@@ -38,6 +38,9 @@ class StudyFeed : public std::enable_shared_from_this<StudyFeed> {
   };
   absl::StatusOr<Picture> Figure() ABSL_LOCKS_EXCLUDED(picture_mu_);
 
+  // For a page that is new, and so has seen nothing: what ended may have been extended since.
+  void Reopen() ABSL_LOCKS_EXCLUDED(mu_);
+
   // What there is to say to a page that has seen the status of that number.
   struct News {
     enum class Kind { kNothing, kStatus, kEnded, kDeleted, kUnavailable, kClosing };
@@ -83,6 +86,7 @@ class StudyFeed : public std::enable_shared_from_this<StudyFeed> {
   absl::Time earliest_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   bool watching_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  bool stale_ ABSL_GUARDED_BY(mu_) = false;  // The status is not to be shown any more.
   bool deleted_ ABSL_GUARDED_BY(mu_) = false;
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
 };

@@ -46,17 +46,20 @@ class Follower {
     ServerFixture::Await("events", [this, count] { return Names().size() >= count; });
   }
   bool ended() const { return ended_; }
+  // Whether the server closed the stream as it should; once it has ended.
+  bool ended_well() const { return ended_well_; }
   void AwaitEnd() const {
     ServerFixture::Await("the end", [this] { return ended(); });
   }
 
  private:
   void Follow(const std::string& path) {
-    client_->Get(path, [this](const char* data, size_t length) {
+    const httplib::Result result = client_->Get(path, [this](const char* data, size_t length) {
       MutexLock lock(&mu_);
       text_.append(data, length);
       return !left_;
     });
+    ended_well_ = result && result->status == 200;
     ended_ = true;
   }
 
@@ -65,6 +68,7 @@ class Follower {
   std::string text_ ABSL_GUARDED_BY(mu_);
   std::atomic<bool> left_ = false;
   std::atomic<bool> ended_ = false;
+  std::atomic<bool> ended_well_ = false;
   std::thread thread_;
 };
 
@@ -89,6 +93,22 @@ TEST_F(EventStreamTest, AStatusComesAtOnceAndAfterEachChangeAndAtTheEndNothingMo
   f.Pass(absl::Seconds(1));
   page.AwaitEnd();
   EXPECT_THAT(page.Names(), testing::ElementsAre("status", "status", "status", "status", "end"));
+}
+
+TEST_F(EventStreamTest, AnEndedStudyIsFollowedAgainOnceItWasExtended) {
+  for (int i = 0; i < 3; ++i) f.Finish(0.5);
+  {
+    Follower page(f, "/api/v1/studies/s/events");
+    page.AwaitEnd();
+  }
+  ASSERT_EQ(f.Post("/api/v1/studies/s/extend", R"({"maxEvaluations": 30})").status, 200);
+  Follower page(f, "/api/v1/studies/s/events");
+  page.AwaitEvents(1);
+  EXPECT_EQ(page.LastData()["study"]["state"], "STUDY_STATE_RUNNING");
+  f.Finish(0.5);
+  f.Pass(absl::Seconds(1));
+  page.AwaitEvents(2);
+  EXPECT_EQ(page.Names(), std::vector<std::string>({"status", "status"}));
 }
 
 TEST_F(EventStreamTest, ChangesWithinASecondComeAsOne) {
@@ -124,6 +144,7 @@ TEST_F(EventStreamTest, AServerThatStopsSaysByeToAllItsPages) {
   overview.AwaitEnd();
   EXPECT_EQ(study.Names().back(), "bye");
   EXPECT_EQ(overview.Names().back(), "bye");
+  EXPECT_TRUE(study.ended_well() && overview.ended_well()) << "not broken off";
 }
 
 TEST_F(EventStreamTest, AFullDiskIsSaidAndTheStreamGoesOn) {
