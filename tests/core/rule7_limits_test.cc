@@ -244,6 +244,20 @@ TEST(Rule7WallTime, CountsNeitherPausesNorDowntime) {
   EXPECT_EQ(f.study().state(), StudyState::kCompleted);
 }
 
+TEST(Rule7WallTime, WithoutThatLimitItIsCountedBesideWhatIsWrittenAnyway) {
+  SchedulerFixture f(SmallSpec({.max_evaluations = 30}));
+  f.AdvanceAndTick(absl::Minutes(9));
+  EXPECT_THAT(f.All<RunningTimeCounted>(), IsEmpty()) << "nothing is written for it alone";
+  const Assignment work = f.Take("w");
+  f.Advance(absl::Seconds(50));
+  f.Complete(work, 0.5);
+  EXPECT_THAT(f.All<RunningTimeCounted>(), SizeIs(1)) << "once a minute at most";
+  f.Advance(absl::Minutes(1));
+  f.Complete(f.Take("w"), 0.5);
+  f.Restart(/*downtime=*/absl::Hours(1));
+  EXPECT_EQ(f.study().RunningTime(f.now()), absl::Minutes(10) + absl::Seconds(50));
+}
+
 TEST(Rule7WallTime, MaxWallTimeCountsNoTimeInWhichTheServerStoodStill) {
   SchedulerFixture f(SmallSpec({.max_wall_time = absl::Hours(10)}));
   f.Take("w");
