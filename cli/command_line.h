@@ -70,7 +70,7 @@ class CommandLine {
     std::string name;
     std::string about;
     std::string examples;
-    std::string details = "";
+    std::string details = {};
   };
 
   CommandLine();

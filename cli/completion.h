@@ -26,8 +26,8 @@ struct Completion {
 Completion CompleteWords(const CommandTree& tree, const std::vector<std::string>& words);
 
 // Prints for `words` a candidate a line, with a tab and what it means, then ":file", ":folder" or
-// ":none": what else the shell may offer. Names of studies, and the best and the running trials of one, are
-// asked of the server, which has a second; whatever fails is silent.
+// ":none": what else the shell may offer. Names of studies, and the best and the running trials of
+// one, are asked of the server, which has a second; whatever fails is silent.
 int CompleteCommand(const CommandTree& tree, const std::vector<std::string>& words,
                     Console* console);
 

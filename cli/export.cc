@@ -17,7 +17,7 @@
 namespace halving {
 namespace {
 
-constexpr size_t kBufferBytes = 256 * 1024;
+constexpr size_t kBufferBytes = size_t{256} * 1024;
 constexpr int64_t kTrialsPerSign = 500;  // A page.
 
 // The file or standard output. Thread-compatible.

@@ -102,7 +102,7 @@ absl::Status Follow(const std::string& name, int64_t trial_id, const LogsOptions
     // First the state: what the trainer printed last comes with the report that ends it.
     const absl::StatusOr<v1::Trial> trial = client->GetTrial(name, trial_id);
     const absl::StatusOr<v1::TrialLog> log = client->GetTrialLog(name, trial_id);
-    const absl::Status called = trial.ok() ? log.status() : trial.status();
+    absl::Status called = trial.ok() ? log.status() : trial.status();
     if (!called.ok() && !IsConnectionLoss(called)) return called;
     if (!called.ok()) {
       console->sleep(ReconnectDelay(++failures, UnitInterval(SecureRandomNonZero())));
