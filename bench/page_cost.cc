@@ -73,7 +73,7 @@ class Page {
     // They were not all opened at the same moment.
     absl::Time next = Clock::Real()->Now() + kPageRefresh * number / 20;
     while (!left_) {
-      SleepFor(absl::Milliseconds(20));
+      halving::SleepFor(absl::Milliseconds(20));
       if (Clock::Real()->Now() < next) continue;
       Fetch(server, absl::StrCat(kStudy, "/figure"));
       Fetch(server, absl::StrCat(kStudy, "/table?limit=25"));

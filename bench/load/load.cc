@@ -211,7 +211,7 @@ absl::Status CallAlone(Caller& caller, int64_t calls, absl::Duration pause, Load
   for (int64_t i = 0; i < calls; ++i) {
     caller.Call(/*queue=*/nullptr);
     HV_RETURN_IF_ERROR(caller.Finish(result));
-    if (pause > absl::ZeroDuration()) SleepFor(pause);
+    if (pause > absl::ZeroDuration()) halving::SleepFor(pause);
   }
   return absl::OkStatus();
 }
