@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr absl::Duration kStatusEvery = absl::Seconds(1);
 constexpr absl::Duration kPictureEvery = absl::Seconds(1);
+constexpr int kTimesDrawing = 100;
 constexpr absl::Duration kKeptFor = absl::Minutes(1);
 // Each takes some hundred bytes a trial.
 constexpr size_t kMostKept = 16;
@@ -55,15 +57,14 @@ absl::StatusOr<StudyFeed::Picture> StudyFeed::Figure() {
   HV_RETURN_IF_ERROR(mirror_.Refresh());
   MutexLock lock(&picture_mu_);
   const std::string etag = absl::StrCat("\"", mirror_.facts().uid, "-", mirror_.version(), "\"");
-  const absl::Time now = Clock::Real()->Now();
-  const bool fresh =
-      picture_.json != nullptr && (picture_.etag == etag || now < drawn_ + kPictureEvery);
-  if (fresh) return picture_;
+  const absl::Time begin = Clock::Real()->Now();
+  if (picture_.json != nullptr && (picture_.etag == etag || begin < draw_after_)) return picture_;
   v1::Figure figure;
   ShowFigure(mirror_, &figure);
   HV_RETURN_IF_ERROR(AddCurves(engine_, mirror_.facts().uid, &figure));
   picture_ = {.json = std::make_shared<const std::string>(ToJson(figure)), .etag = etag};
-  drawn_ = now;
+  const absl::Time end = Clock::Real()->Now();
+  draw_after_ = end + std::max(kPictureEvery, kTimesDrawing * (end - begin));
   return picture_;
 }
 
@@ -173,30 +174,34 @@ void StudyFeed::Close() {
   changed_.NotifyAll();
 }
 
-std::shared_ptr<StudyFeed> StudyFeeds::Known(StudyUid uid) {
+std::shared_ptr<StudyFeed> StudyFeeds::Known(const std::string& name) {
+  deleted_.clear();
   const absl::Time now = Clock::Real()->Now();
-  for (auto at = feeds_.begin(); at != feeds_.end();) {
-    const bool idle = at->second.used + kKeptFor < now && at->second.feed.use_count() == 1;
-    at = idle && at->first != uid ? feeds_.erase(at) : std::next(at);
+  absl::erase_if(feeds_, [&](const auto& entry) {
+    return entry.second.used + kKeptFor < now && entry.second.feed.use_count() == 1;
+  });
+  for (auto& [uid, entry] : feeds_) {  // A few at most.
+    if (entry.feed->mirror().facts().name != name) continue;
+    entry.used = now;
+    return entry.feed;
   }
-  const auto at = feeds_.find(uid);
-  if (at == feeds_.end()) return nullptr;
-  at->second.used = now;
-  return at->second.feed;
+  return nullptr;
 }
 
-absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Find(const std::string& name) {
-  HV_ASSIGN_OR_RETURN(StudyFacts facts,
-                      AskEngine<StudyFacts>(
-                          engine_, [name](const Engine::View& view) -> absl::StatusOr<StudyFacts> {
-                            const Study* study = view.scheduler.FindStudy(name);
-                            if (study == nullptr) return NoStudy(name);
-                            return FactsOf(*study);
-                          }));
+absl::StatusOr<StudyFacts> StudyFeeds::Ask(const std::string& name) const {
+  return AskEngine<StudyFacts>(engine_,
+                               [name](const Engine::View& view) -> absl::StatusOr<StudyFacts> {
+                                 const Study* study = view.scheduler.FindStudy(name);
+                                 if (study == nullptr) return NoStudy(name);
+                                 return FactsOf(*study);
+                               });
+}
+
+absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Add(StudyFacts facts) {
   MutexLock lock(&mu_);
-  std::shared_ptr<StudyFeed> feed = Known(facts.uid);
-  if (feed != nullptr) return feed;
   if (closing_) return absl::UnavailableError("the server is going down");
+  const auto known = feeds_.find(facts.uid);
+  if (known != feeds_.end()) return known->second.feed;
   if (feeds_.size() >= kMostKept) {
     return absl::ResourceExhaustedError(
         absl::StrCat(feeds_.size(),
@@ -204,10 +209,28 @@ absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Find(const std::string& n
                      "close some pages, or try again in a minute"));
   }
   const StudyUid uid = facts.uid;
-  feed = std::make_shared<StudyFeed>(engine_, std::move(facts));
+  auto feed = std::make_shared<StudyFeed>(engine_, std::move(facts));
   feeds_[uid] = {.feed = feed, .used = Clock::Real()->Now()};
   any_ = true;
   return feed;
+}
+
+absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Find(const std::string& name) {
+  {
+    // Without asking the engine, which would hold up workers for each thing that a page fetches.
+    MutexLock lock(&mu_);
+    std::shared_ptr<StudyFeed> feed = Known(name);
+    if (feed != nullptr) return feed;
+  }
+  HV_ASSIGN_OR_RETURN(StudyFacts facts, Ask(name));
+  const StudyUid uid = facts.uid;
+  HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed, Add(std::move(facts)));
+  // From now on its deletion is noticed; it may have come just before.
+  const absl::StatusOr<StudyFacts> still = Ask(name);
+  if (still.ok() && still->uid == uid) return feed;
+  MutexLock lock(&mu_);
+  feeds_.erase(uid);
+  return still.ok() ? NoStudy(name) : still.status();
 }
 
 void StudyFeeds::OnCommitted(absl::Span<const Event> events, absl::Duration /*took*/) {
@@ -215,7 +238,11 @@ void StudyFeeds::OnCommitted(absl::Span<const Event> events, absl::Duration /*to
   MutexLock lock(&mu_);
   for (const Event& event : events) {
     const auto at = feeds_.find(StudyOf(event));
-    if (at != feeds_.end()) at->second.feed->mirror().Note(event);
+    if (at == feeds_.end()) continue;
+    at->second.feed->mirror().Note(event);
+    if (!std::holds_alternative<StudyDeleted>(event)) continue;
+    deleted_.push_back(std::move(at->second.feed));  // To end it takes the engine.
+    feeds_.erase(at);
   }
   any_ = !feeds_.empty();
 }
@@ -225,6 +252,7 @@ void StudyFeeds::Close() {
   closing_ = true;
   for (auto& [uid, entry] : feeds_) entry.feed->Close();
   feeds_.clear();
+  deleted_.clear();
 }
 
 }  // namespace halving

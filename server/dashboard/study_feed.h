@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
@@ -31,7 +32,8 @@ class StudyFeed : public std::enable_shared_from_this<StudyFeed> {
 
   TrialMirror& mirror() { return mirror_; }
 
-  // The Figure as JSON, made at most once a second, and what tells one from another.
+  // The Figure as JSON, and what tells one from another. Made at most once a second, and so seldom
+  // that it takes a hundredth of a core.
   struct Picture {
     SharedText json;
     std::string etag;
@@ -70,7 +72,7 @@ class StudyFeed : public std::enable_shared_from_this<StudyFeed> {
 
   Mutex picture_mu_;
   Picture picture_ ABSL_GUARDED_BY(picture_mu_);
-  absl::Time drawn_ ABSL_GUARDED_BY(picture_mu_) = absl::InfinitePast();
+  absl::Time draw_after_ ABSL_GUARDED_BY(picture_mu_) = absl::InfinitePast();
 
   Mutex json_mu_;  // Taken before mu_. One thread makes the text for all.
   SharedText json_ ABSL_GUARDED_BY(json_mu_);
@@ -111,12 +113,16 @@ class StudyFeeds : public EngineObserver {
     absl::Time used;
   };
 
-  std::shared_ptr<StudyFeed> Known(StudyUid uid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The feed of the study of that name, if there is one; others that nobody wants go.
+  std::shared_ptr<StudyFeed> Known(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<StudyFacts> Ask(const std::string& name) const;
+  absl::StatusOr<std::shared_ptr<StudyFeed>> Add(StudyFacts facts) ABSL_LOCKS_EXCLUDED(mu_);
 
   Engine* const engine_;
   std::atomic<bool> any_ = false;  // Spares each commit the lock while nobody looks.
   Mutex mu_;
   absl::btree_map<StudyUid, Entry> feeds_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::shared_ptr<StudyFeed>> deleted_ ABSL_GUARDED_BY(mu_);  // Of deleted studies.
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
 };
 

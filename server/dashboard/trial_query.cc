@@ -183,37 +183,43 @@ bool TrialQuery::Matches(const MirroredTrial& trial, const StudyFacts& facts) co
   });
 }
 
-std::pair<double, double> TrialQuery::KeyOf(const MirroredTrial& trial,
-                                            const StudyFacts& facts) const {
+TrialQuery::Row TrialQuery::RowOf(const MirroredTrial& trial, const StudyFacts& facts) const {
   const double sign = descending_ ? -1 : 1;
-  const double value = ValueOf(trial, sort_, facts);
-  if (sort_.field != Field::kError) return {sign * value, 0};
-  // Best first: the higher rung, then the lower error.
-  if (trial.results.empty()) return {kNone, kNone};
-  return {-sign * trial.results.back().rung, sign * value};
+  double first = sign * ValueOf(trial, sort_, facts);
+  double second = 0;
+  if (sort_.field == Field::kError) {
+    // Best first: the higher rung, then the lower error.
+    second = first;
+    first = trial.results.empty() ? kNone : -sign * trial.results.back().rung;
+  }
+  const auto or_zero = [](double value) { return std::isnan(value) ? 0 : value; };
+  return {std::isnan(first), or_zero(first), std::isnan(second), or_zero(second), trial.id};
 }
 
 TrialQuery::Page TrialQuery::Run(const TrialMirror& mirror) const {
-  using Row = std::tuple<bool, double, bool, double, TrialId>;
-  std::vector<Row> rows;
   const StudyFacts& facts = mirror.facts();
   Page page;
+  // Up to the end of the page only: a heap with the last of them in front.
+  const auto most = static_cast<size_t>(page_.offset + page_.limit);
+  std::vector<Row> first;
   mirror.Read([&](const auto& trials, const auto&) {
     page.total = static_cast<int64_t>(trials.size());
     for (const MirroredTrial& trial : trials) {
       if (!Matches(trial, facts)) continue;
-      const auto [first, second] = KeyOf(trial, facts);
-      const bool none = std::isnan(first);
-      const bool no_second = std::isnan(second);
-      rows.emplace_back(none, none ? 0 : first, no_second, no_second ? 0 : second, trial.id);
+      ++page.matched;
+      const Row row = RowOf(trial, facts);
+      if (first.size() == most) {
+        if (most == 0 || first.front() < row) continue;
+        std::pop_heap(first.begin(), first.end());
+        first.pop_back();
+      }
+      first.push_back(row);
+      std::push_heap(first.begin(), first.end());
     }
     return 0;
   });
-  page.matched = static_cast<int64_t>(rows.size());
-  const int64_t begin = std::min(page_.offset, page.matched);
-  const int64_t end = std::min(begin + page_.limit, page.matched);
-  std::partial_sort(rows.begin(), rows.begin() + end, rows.end());
-  for (int64_t i = begin; i < end; ++i) page.ids.push_back(std::get<4>(rows[i]));
+  std::sort_heap(first.begin(), first.end());
+  for (size_t i = page_.offset; i < first.size(); ++i) page.ids.push_back(std::get<4>(first[i]));
   return page;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -55,8 +56,10 @@ class TrialQuery {
   // NaN: the trial has none.
   static double ValueOf(const MirroredTrial& trial, const Column& column, const StudyFacts& facts);
   bool Matches(const MirroredTrial& trial, const StudyFacts& facts) const;
-  // Sorts by the first, then the second; NaN last.
-  std::pair<double, double> KeyOf(const MirroredTrial& trial, const StudyFacts& facts) const;
+  // Rows come in the order of these: none of the first value, the first value, none of the second,
+  // the second, the id.
+  using Row = std::tuple<bool, double, bool, double, TrialId>;
+  Row RowOf(const MirroredTrial& trial, const StudyFacts& facts) const;
 
   PageQuery page_;
   Column sort_;

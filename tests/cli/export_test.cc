@@ -1,11 +1,13 @@
 #include "cli/export.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cli/command_fixture.h"
@@ -29,7 +31,9 @@ class ExportTest : public CommandFixture {
     return content.str();
   }
 
-  const std::string path_ = testing::TempDir() + "halving_export_test.csv";
+  // Other cases run beside this one.
+  const std::string path_ =
+      absl::StrCat(testing::TempDir(), "halving_export_test-", getpid(), ".csv");
 };
 
 TEST_F(ExportTest, CsvIsThatOfTrials) {

@@ -87,6 +87,10 @@ TEST_F(TrialMirrorTest, ADeletedStudyIsNotFound) {
   ASSERT_EQ(f.Post("/api/v1/studies/s/stop").status, 200);
   ASSERT_THAT(f.Named(&StudyStub::DeleteStudy, "s"), IsOk());
   ServerFixture::Await("NOT_FOUND", [&] { return absl::IsNotFound(mirror.Refresh()); });
+  EXPECT_THAT(f.feeds->Find("s"), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_THAT(f.Create(TwoRungs("s", 6)), IsOk());
+  f.Finish(0.5);
+  AwaitEqual("of another study under that name");
 }
 
 TEST_F(TrialMirrorTest, IncumbentsAreWhatWasBetterThanAllBefore) {
