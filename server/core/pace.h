@@ -24,6 +24,13 @@ class Pace {
     next_ = (next_ + 1) % kKept;
   }
 
+  // Time ran again only at `now`: since the last one none has passed.
+  void ResumeAt(absl::Time now) {
+    absl::Time newest = absl::InfinitePast();
+    for (const Ended& ended : last_) newest = std::max(newest, ended.time);
+    for (Ended& ended : last_) ended.time += now - newest;
+  }
+
   // Of what is remembered; unset before the third.
   std::optional<absl::Duration> MedianTime() const {
     if (last_.size() < kLeast) return std::nullopt;

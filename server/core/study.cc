@@ -55,6 +55,7 @@ void Study::Apply(const StudyResumed& event) {
   ++version_;
   state_ = StudyState::kRunning;
   running_since_ = event.time;
+  for (Pace& pace : paces_) pace.ResumeAt(event.time);
 }
 
 void Study::Apply(const StudyEnded& event) {
@@ -293,6 +294,7 @@ void Study::CountLeaseTime(absl::Time now, absl::Duration since_last) {
 
 void Study::Recover(absl::Time now) {
   running_since_ = now;
+  for (Pace& pace : paces_) pace.ResumeAt(now);
   for (const auto& [start, id] : running_) MutableTrial(id).lease->renewed = now;
 }
 

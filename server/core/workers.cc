@@ -32,6 +32,7 @@ void WorkerTable::See(const WorkerSeen& event) {
   info.host = event.host;
   info.device = event.device;
   info.objectives = event.objectives;
+  ComeBack(info, event.time);
   Touch(info, event.time);
 }
 
@@ -99,8 +100,11 @@ void WorkerTable::BeIdleSince(WorkerInfo& info, absl::Time now) {
   info.idle_since = std::max(info.idle_since, now);
 }
 
-void WorkerTable::Touch(WorkerInfo& info, absl::Time now) {
+void WorkerTable::ComeBack(WorkerInfo& info, absl::Time now) {
   if (info.last_seen + kConnectedWithin < now) info.busy.SkipTo(now);
+}
+
+void WorkerTable::Touch(WorkerInfo& info, absl::Time now) {
   info.last_seen = std::max(info.last_seen, now);
 }
 

@@ -33,7 +33,7 @@ class WorkerTable {
  public:
   void Start(const WorkerStarted& event);
   void See(const WorkerSeen& event);
-  // A sign of life by a report.
+  // A sign of life by a report of what it holds.
   void SeeAt(const std::string& worker, absl::Time now);
   void CountFinished(const std::string& worker, absl::Time now);
   void CountLost(const std::string& worker, absl::Time now);
@@ -56,6 +56,8 @@ class WorkerTable {
   int64_t Connected(absl::Time now, const LeaseTable& leases) const;
 
  private:
+  // It may have been away since it was last seen.
+  void ComeBack(WorkerInfo& info, absl::Time now);
   void Touch(WorkerInfo& info, absl::Time now);
   void BeIdleSince(WorkerInfo& info, absl::Time now);
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "absl/cleanup/cleanup.h"
@@ -141,14 +142,17 @@ int Serve(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<SqliteJournal>> journal =
       SqliteJournal::Open(*std::move(directory));
   if (!journal.ok()) return Fail(journal.status(), JournalExitCode(journal.status()));
+  // They hear of what the engine writes until its end.
+  ServerMetrics metrics;
+  std::optional<StudyFeeds> feeds;
   absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Create(journal->get(), Clock::Real(), {.compact_after = options.compact_after});
   if (!engine.ok()) return Fail(engine.status(), JournalExitCode(engine.status()));
 
-  ServerMetrics metrics;
-  StudyFeeds feeds(engine->get());
+  feeds.emplace(engine->get());
+  metrics.StartFrom((*engine)->scheduler());
   (*engine)->AddObserver(&metrics);
-  (*engine)->AddObserver(&feeds);
+  (*engine)->AddObserver(&*feeds);
   absl::StatusOr<std::unique_ptr<CheckpointStore>> store = OpenStore(options, **journal);
   if (!store.ok()) return Fail(store.status(), kExitDataDir);
   absl::StatusOr<std::unique_ptr<CheckpointKeeper>> keeper =
@@ -169,7 +173,7 @@ int Serve(const ServerOptions& options) {
   const absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
       StartDashboard(options, {.engine = engine->get(),
                                .channel = (*server)->InProcessChannel(),
-                               .feeds = &feeds,
+                               .feeds = &*feeds,
                                .metrics = &metrics,
                                .sources = SourcesOf(options, engine->get(), store->get())});
   if (!dashboard.ok()) {
@@ -186,9 +190,10 @@ int Serve(const ServerOptions& options) {
   spdlog::info("halving-server {} listening on {}, data in {}", kVersion, (*server)->address(),
                options.data_dir);
   AwaitStop();
-  if (*dashboard != nullptr) (*dashboard)->Stop();
+  if (*dashboard != nullptr) (*dashboard)->SayBye();
   (*engine)->Drain();
   (*server)->Shutdown(kShutdownGrace);
+  if (*dashboard != nullptr) (*dashboard)->Stop();
   (*keeper)->Stop();
   (*engine)->Stop();
   logs->Stop();

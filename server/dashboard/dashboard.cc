@@ -18,6 +18,7 @@
 namespace halving {
 namespace {
 
+constexpr absl::Duration kTidyEvery = absl::Seconds(30);
 constexpr absl::Duration kScrapePatience = absl::Seconds(5);
 
 std::string TypeOf(absl::string_view path) {
@@ -55,12 +56,19 @@ absl::StatusOr<std::unique_ptr<Dashboard>> Dashboard::Start(const Options& optio
   dashboard->AddStreams();
   dashboard->AddAssets();
   HV_RETURN_IF_ERROR(dashboard->http_.Start(options.listen));
+  dashboard->housekeeping_.PostEvery(kTidyEvery,
+                                     [feeds = dashboard->parts_.feeds] { feeds->Tidy(); });
   return dashboard;
 }
 
-void Dashboard::Stop() {
+void Dashboard::SayBye() {
   closing_.Set();
   parts_.feeds->Close();
+}
+
+void Dashboard::Stop() {
+  SayBye();
+  housekeeping_.Stop();
   http_.Stop();
 }
 
@@ -76,7 +84,8 @@ absl::StatusOr<std::string> Dashboard::ShowTable(const JsonRequest& request) {
   TrialMirror& mirror = feed->mirror();
   HV_ASSIGN_OR_RETURN(const TrialQuery query, TrialQuery::Parse(request.query, mirror.facts()));
   HV_RETURN_IF_ERROR(mirror.Refresh());
-  const TrialQuery::Page page = query.Run(mirror);
+  TrialQuery::Page page;
+  parts_.feeds->drawing().Run([&] { page = query.Run(mirror); });
   HV_ASSIGN_OR_RETURN(
       v1::TrialTable table,
       AskEngine<v1::TrialTable>(parts_.engine,

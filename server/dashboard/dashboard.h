@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/thread_pool.h"
 #include "grpcpp/channel.h"
 #include "server/dashboard/event_stream.h"
 #include "server/dashboard/http_server.h"
@@ -41,7 +42,9 @@ class Dashboard {
   // host:port as bound.
   const std::string& address() const { return http_.address(); }
   void SetJournalWritable(bool writable) { journal_writable_ = writable; }
-  // Ends all streams, waits for requests under way, and serves no more. The engine must still run.
+  // Ends all streams, and opens none any more.
+  void SayBye();
+  // The same, waits for requests under way, and serves no more. The engine must still run.
   void Stop();
 
  private:
@@ -58,6 +61,7 @@ class Dashboard {
   StudyIndex index_;
   ClosingSignal closing_;
   std::atomic<bool> journal_writable_ = true;
+  ThreadPool housekeeping_{1};
   HttpServer http_;  // Ends before what its handlers use.
 };
 

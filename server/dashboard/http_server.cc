@@ -1,7 +1,6 @@
 #include "server/dashboard/http_server.h"
 
 #include <arpa/inet.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "server/dashboard/json.h"
+#include "spdlog/spdlog.h"
 
 namespace halving {
 namespace {
@@ -31,6 +31,7 @@ constexpr time_t kReadTimeoutSeconds = 5;
 constexpr time_t kWriteTimeoutSeconds = 10;
 // A page that does not read is not waited for.
 constexpr absl::Duration kFarewell = absl::Seconds(2);
+constexpr absl::Duration kListenAgainAfter = absl::Seconds(1);
 constexpr char kJsonType[] = "application/json";
 constexpr char kContentSecurityPolicy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
@@ -59,13 +60,6 @@ int HttpStatus(absl::StatusCode code) {
     default:
       return 500;
   }
-}
-
-// Pages may wait where workers must not: who serves pages gives way. Threads serve many requests.
-void GiveWay() {
-  constexpr int kNiceness = 10;
-  thread_local const bool done = setpriority(PRIO_PROCESS, gettid(), kNiceness) == 0;
-  static_cast<void>(done);
 }
 
 bool IsAddress(const std::string& host) {
@@ -103,6 +97,19 @@ absl::StatusOr<HostPort> ParseListen(const std::string& listen) {
   return parsed;
 }
 
+// httplib lets what a provider throws end the process.
+bool SendNext(EventStream* stream, httplib::DataSink& sink) {
+  try {
+    const std::string text = stream->Next();
+    if (!sink.write(text.data(), text.size())) return false;
+    if (stream->over()) sink.done();
+    return true;
+  } catch (const std::exception& error) {
+    spdlog::error("a page's stream is broken off: {}", error.what());
+    return false;
+  }
+}
+
 }  // namespace
 
 void HttpServer::Send(httplib::Response& response, int status, const std::string& type,
@@ -111,6 +118,8 @@ void HttpServer::Send(httplib::Response& response, int status, const std::string
   if (text->empty()) return response.set_content("", type);
   response.set_content_provider(text->size(), type,
                                 [text](size_t offset, size_t length, httplib::DataSink& sink) {
+                                  if (offset > text->size() || length > text->size() - offset)
+                                    return false;
                                   return sink.write(text->data() + offset, length);
                                 });
 }
@@ -153,7 +162,8 @@ void HttpServer::SetHandlers() {
                                {"Cross-Origin-Resource-Policy", "same-origin"},
                                {"Cache-Control", "no-cache"}});
   server_.set_pre_routing_handler([this](const auto& request, auto& response) {
-    GiveWay();
+    // httplib would serve a range of what a provider gives without asking how much there is.
+    const_cast<httplib::Request&>(request).ranges.clear();
     return Admit(request, response) ? httplib::Server::HandlerResponse::Unhandled
                                     : httplib::Server::HandlerResponse::Handled;
   });
@@ -249,12 +259,7 @@ void HttpServer::Stream(const std::string& pattern, OpenStream open) {
     const std::shared_ptr<EventStream> stream = *std::move(opened);
     response.set_chunked_content_provider(
         "text/event-stream",
-        [stream](size_t, httplib::DataSink& sink) {
-          const std::string text = stream->Next();
-          if (!sink.write(text.data(), text.size())) return false;
-          if (stream->over()) sink.done();
-          return true;
-        },
+        [stream](size_t, httplib::DataSink& sink) { return SendNext(stream.get(), sink); },
         [this](bool) { LeaveStream(); });
   });
 }
@@ -273,8 +278,24 @@ absl::Status HttpServer::Start(const std::string& listen) {
                      ". Stop what listens there, or choose another --http, or --http off"));
   }
   address_ = absl::StrCat(listen.substr(0, listen.rfind(':')), ":", port);
-  thread_ = std::thread([this] { server_.listen_after_bind(); });
+  thread_ = std::thread([this, host = at->host, port] { Listen(host, port); });
   return absl::OkStatus();
+}
+
+// httplib stops listening when the system is out of something other than file descriptors.
+void HttpServer::Listen(const std::string& host, int port) {
+  bool bound = true;
+  while (!stopping_) {
+    if (bound) {
+      server_.ListenForMany();
+      server_.listen_after_bind();
+    }
+    if (stopping_) break;
+    spdlog::warn("HTTP connections cannot be taken for now; trying again");
+    halving::SleepFor(kListenAgainAfter);
+    bound = server_.bind_to_port(host, port);
+  }
+  ended_ = true;
 }
 
 bool HttpServer::TakeStream() {
@@ -299,8 +320,12 @@ void HttpServer::Stop() {
       left_.WaitFor(&mu_, deadline - Clock::Real()->Now());
     }
   }
-  while (!server_.is_running()) std::this_thread::yield();  // Else stop() passes it by.
-  server_.stop();
+  stopping_ = true;
+  while (!ended_) {
+    // It passes by a server that does not run yet.
+    if (server_.is_running()) server_.stop();
+    halving::SleepFor(absl::Milliseconds(1));
+  }
   thread_.join();
 }
 

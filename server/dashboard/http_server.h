@@ -2,6 +2,9 @@
 #ifndef HALVING_SERVER_DASHBOARD_HTTP_SERVER_H_
 #define HALVING_SERVER_DASHBOARD_HTTP_SERVER_H_
 
+#include <sys/socket.h>
+
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <set>
@@ -17,6 +20,13 @@
 #include "server/dashboard/study_feed.h"
 
 namespace halving {
+
+// httplib's, with a longer queue of connections that wait to be taken than its own five.
+class ListeningServer : public httplib::Server {
+ public:
+  // Once it is bound.
+  void ListenForMany() { ::listen(svr_sock_, SOMAXCONN); }
+};
 
 // Answers come with headers that keep foreign pages out, errors as JSON, and no request for a host
 // that is not this one is served: docs/http.md, "What it refuses". It knows no study. Thread-safe
@@ -57,14 +67,17 @@ class HttpServer {
   bool Admit(const httplib::Request& request, httplib::Response& response) const;
   bool IsOurs(const std::string& host) const;
   void SetHandlers();
+  void Listen(const std::string& host, int port);
   // Whether there is room for one more stream, which is then taken.
   bool TakeStream() ABSL_LOCKS_EXCLUDED(mu_);
   void LeaveStream() ABSL_LOCKS_EXCLUDED(mu_);
 
   std::set<std::string> hosts_;
-  httplib::Server server_;
+  ListeningServer server_;
   std::thread thread_;
   std::string address_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> ended_ = false;  // The thread has.
 
   Mutex mu_;
   CondVar left_;

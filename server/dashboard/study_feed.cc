@@ -45,8 +45,8 @@ absl::Status AddCurves(Engine* engine, StudyUid uid, v1::Figure* figure) {
 
 }  // namespace
 
-StudyFeed::StudyFeed(Engine* engine, StudyFacts facts)
-    : engine_(engine), mirror_(engine, std::move(facts)) {}
+StudyFeed::StudyFeed(Engine* engine, LowPriority* drawing, StudyFacts facts)
+    : engine_(engine), drawing_(drawing), mirror_(engine, std::move(facts)) {}
 
 StudyFeed::~StudyFeed() {
   gone_->store(true);
@@ -56,13 +56,16 @@ StudyFeed::~StudyFeed() {
 absl::StatusOr<StudyFeed::Picture> StudyFeed::Figure() {
   HV_RETURN_IF_ERROR(mirror_.Refresh());
   MutexLock lock(&picture_mu_);
-  const std::string etag = absl::StrCat("\"", mirror_.facts().uid, "-", mirror_.version(), "\"");
+  const std::string etag =
+      absl::StrCat("\"", absl::Hex(mirror_.nonce()), "-", mirror_.version(), "\"");
   const absl::Time begin = Clock::Real()->Now();
   if (picture_.json != nullptr && (picture_.etag == etag || begin < draw_after_)) return picture_;
   v1::Figure figure;
-  ShowFigure(mirror_, &figure);
+  drawing_->Run([&] { ShowFigure(mirror_, &figure); });
   HV_RETURN_IF_ERROR(AddCurves(engine_, mirror_.facts().uid, &figure));
-  picture_ = {.json = std::make_shared<const std::string>(ToJson(figure)), .etag = etag};
+  SharedText json;
+  drawing_->Run([&] { json = std::make_shared<const std::string>(ToJson(figure)); });
+  picture_ = {.json = std::move(json), .etag = etag};
   const absl::Time end = Clock::Real()->Now();
   draw_after_ = end + std::max(kPictureEvery, kTimesDrawing * (end - begin));
   return picture_;
@@ -70,26 +73,43 @@ absl::StatusOr<StudyFeed::Picture> StudyFeed::Figure() {
 
 void StudyFeed::Take(const absl::Status& status, const Engine::View& view) {
   const Study* study = status.ok() ? view.scheduler.FindStudy(mirror_.facts().uid) : nullptr;
-  MutexLock lock(&mu_);
-  watching_ = false;
   if (study != nullptr) {
-    status_.Clear();
-    ShowStatus(view.scheduler, *study, view.now, &status_);
-    trouble_ = nullptr;
-    stale_ = false;
-    ++number_;
-    version_ = study->version();
-    ended_ = study->ended();
-    earliest_ = view.now + kStatusEvery;
+    auto shown = std::make_shared<v1::StudyStatus>();
+    ShowStatus(view.scheduler, *study, view.now, shown.get());
+    TakeStatus(std::move(shown), *study, view.now);
   } else if (status.ok() || absl::IsNotFound(status)) {
+    MutexLock lock(&mu_);
+    watching_ = false;
     deleted_ = true;
+    changed_.NotifyAll();
   } else {
     // A full disk, or the end: Close() tells which.
-    trouble_ = std::make_shared<const std::string>(ErrorJson(status));
-    stale_ = false;
-    ++number_;
-    earliest_ = view.now + kStatusEvery;
+    TakeTrouble(std::make_shared<const std::string>(ErrorJson(status)));
   }
+}
+
+void StudyFeed::TakeStatus(std::shared_ptr<const v1::StudyStatus> status, const Study& study,
+                           absl::Time now) {
+  MutexLock lock(&mu_);
+  std::swap(status_, status);
+  watching_ = false;
+  trouble_ = nullptr;
+  stale_ = false;
+  ++number_;
+  version_ = study.version();
+  ended_ = study.ended();
+  earliest_ = now + kStatusEvery;
+  changed_.NotifyAll();
+}
+
+void StudyFeed::TakeTrouble(SharedText why) {
+  MutexLock lock(&mu_);
+  watching_ = false;
+  // The engine refuses at once, however often it is asked.
+  retry_at_ = Clock::Real()->Now() + kStatusEvery;
+  if (trouble_ != nullptr && *trouble_ == *why) return;
+  trouble_ = std::move(why);
+  ++number_;
   changed_.NotifyAll();
 }
 
@@ -103,15 +123,15 @@ void StudyFeed::Reopen() {
 }
 
 void StudyFeed::Watch() {
-  std::string name;
   uint64_t version = 0;
   absl::Time earliest;
   {
     MutexLock lock(&mu_);
     if (watching_ || ended_ || deleted_ || closing_) return;
+    if (trouble_ != nullptr && Clock::Real()->Now() < retry_at_) return;
     // After trouble there is no change to wait for, only time.
     version = trouble_ == nullptr ? version_ : 0;
-    earliest = earliest_;
+    earliest = trouble_ == nullptr ? earliest_ : absl::InfinitePast();
     watching_ = true;
   }
   engine_->PostWatch(
@@ -143,21 +163,22 @@ StudyFeed::News StudyFeed::Await(uint64_t seen, absl::Duration patience) {
     News news = Tell(seen);
     const absl::Duration left = deadline - Clock::Real()->Now();
     if (news.kind != News::Kind::kNothing || left <= absl::ZeroDuration()) return news;
-    changed_.WaitFor(&mu_, left);
+    changed_.WaitFor(&mu_, trouble_ == nullptr ? left : std::min(left, kStatusEvery));
   }
 }
 
 void StudyFeed::AddText(News* news) {
   MutexLock json_lock(&json_mu_);
-  v1::StudyStatus status;
+  std::shared_ptr<const v1::StudyStatus> status;
   {
     MutexLock lock(&mu_);
-    news->number = number_;
-    if (json_number_ != number_) status = status_;
+    status = status_;
+    // Trouble that has come since is told next.
+    if (trouble_ == nullptr) news->number = number_;
   }
-  if (json_number_ != news->number) {
-    json_ = std::make_shared<const std::string>(ToJson(status));
-    json_number_ = news->number;
+  if (json_of_ != status) {
+    json_ = std::make_shared<const std::string>(ToJson(*status));
+    json_of_ = status;
   }
   news->text = json_;
 }
@@ -175,17 +196,39 @@ void StudyFeed::Close() {
 }
 
 std::shared_ptr<StudyFeed> StudyFeeds::Known(const std::string& name) {
-  deleted_.clear();
-  const absl::Time now = Clock::Real()->Now();
-  absl::erase_if(feeds_, [&](const auto& entry) {
-    return entry.second.used + kKeptFor < now && entry.second.feed.use_count() == 1;
-  });
+  MutexLock lock(&mu_);
   for (auto& [uid, entry] : feeds_) {  // A few at most.
     if (entry.feed->mirror().facts().name != name) continue;
-    entry.used = now;
+    entry.used = Clock::Real()->Now();
     return entry.feed;
   }
   return nullptr;
+}
+
+void StudyFeeds::Tidy() {
+  // Ends outside the lock, which who has the engine's turn takes: that is a lot of memory.
+  std::vector<std::shared_ptr<StudyFeed>> unused;
+  MutexLock lock(&mu_);
+  std::swap(unused, deleted_);
+  const absl::Time now = Clock::Real()->Now();
+  absl::erase_if(feeds_, [&](auto& entry) {
+    const bool idle = entry.second.used + kKeptFor < now && entry.second.feed.use_count() == 1;
+    if (idle) unused.push_back(std::move(entry.second.feed));
+    return idle;
+  });
+}
+
+bool StudyFeeds::MakeRoom(std::shared_ptr<StudyFeed>* unused) {
+  if (feeds_.size() < kMostKept) return true;
+  auto oldest = feeds_.end();
+  for (auto at = feeds_.begin(); at != feeds_.end(); ++at) {
+    if (at->second.feed.use_count() > 1) continue;
+    if (oldest == feeds_.end() || at->second.used < oldest->second.used) oldest = at;
+  }
+  if (oldest == feeds_.end()) return false;
+  *unused = std::move(oldest->second.feed);
+  feeds_.erase(oldest);
+  return true;
 }
 
 absl::StatusOr<StudyFacts> StudyFeeds::Ask(const std::string& name) const {
@@ -198,39 +241,39 @@ absl::StatusOr<StudyFacts> StudyFeeds::Ask(const std::string& name) const {
 }
 
 absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Add(StudyFacts facts) {
+  std::shared_ptr<StudyFeed> unused;  // Ends outside the lock.
   MutexLock lock(&mu_);
   if (closing_) return absl::UnavailableError("the server is going down");
   const auto known = feeds_.find(facts.uid);
   if (known != feeds_.end()) return known->second.feed;
-  if (feeds_.size() >= kMostKept) {
+  if (!MakeRoom(&unused)) {
     return absl::ResourceExhaustedError(
         absl::StrCat(feeds_.size(),
                      " studies are looked at already, the most that this server shows at a time; "
-                     "close some pages, or try again in a minute"));
+                     "close some pages"));
   }
   const StudyUid uid = facts.uid;
-  auto feed = std::make_shared<StudyFeed>(engine_, std::move(facts));
+  auto feed = std::make_shared<StudyFeed>(engine_, &drawing_, std::move(facts));
   feeds_[uid] = {.feed = feed, .used = Clock::Real()->Now()};
   any_ = true;
   return feed;
 }
 
 absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Find(const std::string& name) {
-  {
-    // Without asking the engine, which would hold up workers for each thing that a page fetches.
-    MutexLock lock(&mu_);
-    std::shared_ptr<StudyFeed> feed = Known(name);
-    if (feed != nullptr) return feed;
-  }
+  // Without asking the engine, which would hold up workers for each thing that a page fetches.
+  std::shared_ptr<StudyFeed> known = Known(name);
+  if (known != nullptr) return known;
   HV_ASSIGN_OR_RETURN(StudyFacts facts, Ask(name));
   const StudyUid uid = facts.uid;
   HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed, Add(std::move(facts)));
   // From now on its deletion is noticed; it may have come just before.
   const absl::StatusOr<StudyFacts> still = Ask(name);
-  if (still.ok() && still->uid == uid) return feed;
+  const bool is_gone = still.ok() ? still->uid != uid : absl::IsNotFound(still.status());
+  if (!is_gone) return feed;
+  feed->Close();
   MutexLock lock(&mu_);
   feeds_.erase(uid);
-  return still.ok() ? NoStudy(name) : still.status();
+  return NoStudy(name);
 }
 
 void StudyFeeds::OnCommitted(absl::Span<const Event> events, absl::Duration /*took*/) {

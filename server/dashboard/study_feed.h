@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "halving/v1/study.pb.h"
+#include "server/dashboard/low_priority.h"
 #include "server/dashboard/trial_mirror.h"
 #include "server/engine/engine.h"
 
@@ -26,8 +27,8 @@ using SharedText = std::shared_ptr<const std::string>;
 // many pages there are. Thread-safe; its last owner need not be one of its callers.
 class StudyFeed : public std::enable_shared_from_this<StudyFeed> {
  public:
-  // Not owned.
-  StudyFeed(Engine* engine, StudyFacts facts);
+  // Neither is owned.
+  StudyFeed(Engine* engine, LowPriority* drawing, StudyFacts facts);
   ~StudyFeed();
 
   TrialMirror& mirror() { return mirror_; }
@@ -60,6 +61,9 @@ class StudyFeed : public std::enable_shared_from_this<StudyFeed> {
   void Watch() ABSL_LOCKS_EXCLUDED(mu_);
   // By who has the engine's turn.
   void Take(const absl::Status& status, const Engine::View& view) ABSL_LOCKS_EXCLUDED(mu_);
+  void TakeStatus(std::shared_ptr<const v1::StudyStatus> status, const Study& study, absl::Time now)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void TakeTrouble(SharedText why) ABSL_LOCKS_EXCLUDED(mu_);
   // Without the text of a status.
   News Tell(uint64_t seen) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   News Await(uint64_t seen, absl::Duration patience) ABSL_LOCKS_EXCLUDED(mu_);
@@ -67,6 +71,7 @@ class StudyFeed : public std::enable_shared_from_this<StudyFeed> {
   void AddText(News* news) ABSL_LOCKS_EXCLUDED(json_mu_, mu_);
 
   Engine* const engine_;
+  LowPriority* const drawing_;
   const Engine::Gone gone_ = Engine::NewGone();
   TrialMirror mirror_;
 
@@ -76,16 +81,17 @@ class StudyFeed : public std::enable_shared_from_this<StudyFeed> {
 
   Mutex json_mu_;  // Taken before mu_. One thread makes the text for all.
   SharedText json_ ABSL_GUARDED_BY(json_mu_);
-  uint64_t json_number_ ABSL_GUARDED_BY(json_mu_) = 0;
+  std::shared_ptr<const v1::StudyStatus> json_of_ ABSL_GUARDED_BY(json_mu_);
 
   Mutex mu_;  // Taken by who has the engine's turn: held for moments only.
   CondVar changed_;
   uint64_t number_ ABSL_GUARDED_BY(mu_) = 0;
-  v1::StudyStatus status_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<const v1::StudyStatus> status_ ABSL_GUARDED_BY(mu_);
   SharedText trouble_
       ABSL_GUARDED_BY(mu_);  // Why there is no newer status; null: nothing is wrong.
   uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
-  absl::Time earliest_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  absl::Time earliest_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();  // By the engine's clock.
+  absl::Time retry_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();  // After trouble.
   bool watching_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   bool stale_ ABSL_GUARDED_BY(mu_) = false;  // The status is not to be shown any more.
@@ -103,6 +109,12 @@ class StudyFeeds : public EngineObserver {
   // NOT_FOUND: there is no such study. UNAVAILABLE: see AskEngine().
   absl::StatusOr<std::shared_ptr<StudyFeed>> Find(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // For what is made of the mirrors.
+  LowPriority& drawing() { return drawing_; }
+
+  // Lets go of those that nobody wants any more. To be called now and then.
+  void Tidy() ABSL_LOCKS_EXCLUDED(mu_);
+
   void OnCommitted(absl::Span<const Event> events, absl::Duration took) override;
   // The server goes down: there are no feeds any more.
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
@@ -113,12 +125,15 @@ class StudyFeeds : public EngineObserver {
     absl::Time used;
   };
 
-  // The feed of the study of that name, if there is one; others that nobody wants go.
-  std::shared_ptr<StudyFeed> Known(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The feed of the study of that name, if there is one.
+  std::shared_ptr<StudyFeed> Known(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  // False: all of them are looked at. Else one that is not may have had to go, into `unused`.
+  bool MakeRoom(std::shared_ptr<StudyFeed>* unused) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<StudyFacts> Ask(const std::string& name) const;
   absl::StatusOr<std::shared_ptr<StudyFeed>> Add(StudyFacts facts) ABSL_LOCKS_EXCLUDED(mu_);
 
   Engine* const engine_;
+  LowPriority drawing_;
   std::atomic<bool> any_ = false;  // Spares each commit the lock while nobody looks.
   Mutex mu_;
   absl::btree_map<StudyUid, Entry> feeds_ ABSL_GUARDED_BY(mu_);

@@ -68,9 +68,9 @@ StudyUid StudyOf(const Event& event) {
 }
 
 void TrialMirror::NoteTrials(absl::Span<const TrialId> trials) {
+  noted_.all = noted_.all || noted_.trials.size() + trials.size() > kMostNoted;
   if (noted_.all) return;
   noted_.trials.insert(trials.begin(), trials.end());
-  noted_.all = noted_.trials.size() > kMostNoted;
 }
 
 void TrialMirror::Note(const Event& event) {
@@ -182,10 +182,13 @@ void TrialMirror::Take(std::vector<MirroredTrial> copied) {
 }
 
 void TrialMirror::TakeIncumbents() {
+  MutexLock lock(&mu_);
+  // A result may come here after a later one, as the slices are of different moments.
+  fresh_.insert(fresh_.end(), incumbents_.begin(), incumbents_.end());
   std::sort(fresh_.begin(), fresh_.end(), [](const auto& a, const auto& b) {
     return std::make_pair(a.result.seconds, a.trial) < std::make_pair(b.result.seconds, b.trial);
   });
-  MutexLock lock(&mu_);
+  incumbents_.clear();
   for (const MirroredIncumbent& result : fresh_) {
     const bool better =
         incumbents_.empty() || result.result.error < incumbents_.back().result.error;

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/mutex.h"
+#include "common/random.h"
 #include "server/core/study.h"
 #include "server/engine/engine.h"
 
@@ -73,6 +74,8 @@ class TrialMirror {
     return look(trials_, incumbents_);
   }
 
+  // Tells this mirror's versions from those of one before it, of the same study.
+  uint64_t nonce() const { return nonce_; }
   // Changes when the trials do.
   uint64_t version() const ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(&mu_);
@@ -99,6 +102,7 @@ class TrialMirror {
 
   Engine* const engine_;
   const StudyFacts facts_;
+  const uint64_t nonce_ = SecureRandomNonZero();
 
   Mutex refresh_mu_;  // One refreshes at a time. Taken before the others.
   absl::Time refreshed_ ABSL_GUARDED_BY(refresh_mu_) = absl::InfinitePast();

@@ -193,6 +193,7 @@ void Engine::Stop() {
   } while (HasPosted());
   on_health_ = nullptr;
   on_dropped_ = nullptr;
+  observers_.clear();
 }
 
 bool Engine::HasPosted() {

@@ -34,8 +34,10 @@ double BootTime() {
 
 int64_t CountOpenFiles() {
   std::error_code error;
-  const std::filesystem::directory_iterator files("/proc/self/fd", error);
-  return error ? 0 : std::distance(begin(files), end(files));
+  int64_t count = 0;
+  std::filesystem::directory_iterator at("/proc/self/fd", error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) ++count;
+  return count;
 }
 
 }  // namespace

@@ -202,6 +202,11 @@ void ServerMetrics::OnCommitted(absl::Span<const Event> events, absl::Duration t
   }
 }
 
+void ServerMetrics::StartFrom(const Scheduler& scheduler) {
+  MutexLock lock(&mu_);
+  for (const auto& [uid, study] : scheduler.studies()) epochs_[uid] = study->epochs_trained();
+}
+
 void ServerMetrics::ShowStudies(const Engine::View& view, Gauges* gauges) {
   std::map<StudyState, int64_t> count;
   std::vector<const Study*> shown;

@@ -46,6 +46,9 @@ class ServerMetrics : public EngineObserver {
   void OnCommitted(absl::Span<const Event> events, absl::Duration took) override;
   void SetJournalWritable(bool writable) { journal_writable_->Set(writable ? 1 : 0); }
 
+  // What was trained before, so that only what comes is counted. Before the engine starts.
+  void StartFrom(const Scheduler& scheduler) ABSL_LOCKS_EXCLUDED(mu_);
+
   // What stands elsewhere, asked for at each scrape.
   struct Sources {
     Engine* engine = nullptr;  // Not owned.

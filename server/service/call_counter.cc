@@ -1,11 +1,14 @@
 #include "server/service/call_counter.h"
 
+#include <functional>
+#include <map>
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/string_view.h"
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
 #include "common/clock.h"
+#include "google/protobuf/descriptor.h"
 
 namespace halving {
 namespace {
@@ -36,21 +39,28 @@ class CallCounter : public Interceptor {
 
 class CallCounterFactory : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  explicit CallCounterFactory(ServerMetrics* metrics) : metrics_(metrics) {}
-
-  // Methods come as "/halving.v1.StudyService/GetStatus"; health and reflection are not ours.
-  Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
-    const absl::string_view method = info->method();
-    if (!absl::StartsWith(method, "/halving.v1.") ||
-        absl::StartsWith(method, "/halving.v1.WorkerService/")) {
-      return nullptr;
+  // The methods of the contract, by their paths: what else somebody may call has no series.
+  explicit CallCounterFactory(ServerMetrics* metrics) {
+    const google::protobuf::DescriptorPool& pool =
+        *google::protobuf::DescriptorPool::generated_pool();
+    for (const std::string service : {"StudyService", "CheckpointService", "AdminService"}) {
+      const auto* descriptor = pool.FindServiceByName(absl::StrCat("halving.v1.", service));
+      HV_CHECK(descriptor != nullptr) << service;
+      for (int i = 0; i < descriptor->method_count(); ++i) {
+        const std::string& method = descriptor->method(i)->name();
+        calls_[absl::StrCat("/halving.v1.", service, "/", method)] = metrics->Of(method);
+      }
     }
-    const bool timed = info->type() == ServerRpcInfo::Type::UNARY;
-    return new CallCounter(metrics_->Of(std::string(method.substr(method.rfind('/') + 1))), timed);
+  }
+
+  Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
+    const auto call = calls_.find(info->method());
+    if (call == calls_.end()) return nullptr;
+    return new CallCounter(call->second, info->type() == ServerRpcInfo::Type::UNARY);
   }
 
  private:
-  ServerMetrics* const metrics_;
+  std::map<std::string, CallMetrics*, std::less<>> calls_;
 };
 
 }  // namespace

@@ -46,6 +46,17 @@ TEST(PaceTest, AStandstillMakesItSlower) {
   EXPECT_THAT(pace.TimeFor(10, kStart + absl::Seconds(100)), Optional(absl::Seconds(100)));
 }
 
+TEST(PaceTest, APauseIsNoStandstill) {
+  Pace pace;
+  for (int i = 0; i < 10; ++i) pace.Add(kStart + absl::Seconds(i), absl::Seconds(1));
+  pace.ResumeAt(kStart + absl::Hours(8));
+  EXPECT_THAT(pace.TimeFor(10, kStart + absl::Hours(8) + absl::Seconds(1)),
+              Optional(absl::Seconds(10)));
+  Pace none;
+  none.ResumeAt(kStart);
+  EXPECT_EQ(none.MedianTime(), std::nullopt);
+}
+
 TEST(BusyShareTest, OfAWorkerThatAlwaysHasATrialIsOne) {
   BusyShare share;
   for (int i = 0; i < 10; ++i) {

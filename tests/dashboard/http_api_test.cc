@@ -169,6 +169,16 @@ TEST_F(HttpApiTest, EveryAnswerKeepsForeignPagesOut) {
   }
 }
 
+TEST_F(HttpApiTest, NoRangeGivesMoreThanThereIs) {
+  for (const std::string path : {"/healthz", "/index.html", "/api/v1/studies/s", "/api/v1/none"}) {
+    const std::string whole = f.Get(path).body;
+    for (const std::string range :
+         {"bytes=0-4000", "bytes=-4000", "bytes=1-1,100000-200000", "bytes=99999999999-"}) {
+      EXPECT_EQ(f.Get(path, {{"Range", range}}).body, whole) << path << " " << range;
+    }
+  }
+}
+
 TEST_F(HttpApiTest, ThePageComesAtItsOwnPathsAndOnceOnly) {
   const httplib::Response page = f.Get("/");
   EXPECT_EQ(page.status, 200);

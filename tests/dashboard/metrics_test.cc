@@ -1,12 +1,15 @@
 // What /metrics counts.
+#include <future>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "tests/dashboard/dashboard_fixture.h"
 
@@ -81,6 +84,19 @@ TEST_F(MetricsTest, WhatHappensToTrialsIsCounted) {
   EXPECT_EQ(Value("halving_checkpoint_bytes"), 8);
   EXPECT_EQ(Value("halving_checkpoint_limit_bytes"), 9);
   EXPECT_GT(Value("process_resident_memory_bytes"), 1e6);
+}
+
+TEST_F(MetricsTest, ACallThatDoesNotExistHasNoSeries) {
+  grpc::GenericStub stub(f.channel);
+  grpc::ClientContext context;
+  const grpc::Slice nothing;
+  grpc::ByteBuffer request(&nothing, 1);
+  grpc::ByteBuffer response;
+  std::promise<grpc::Status> called;
+  stub.UnaryCall(&context, "/halving.v1.StudyService/Evil", {}, &request, &response,
+                 [&called](grpc::Status status) { called.set_value(std::move(status)); });
+  EXPECT_EQ(called.get_future().get().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_THAT(f.Get("/metrics").body, testing::Not(testing::HasSubstr("Evil")));
 }
 
 TEST_F(MetricsTest, EpochsOfDeletedStudiesStayInTheSum) {
