@@ -136,23 +136,31 @@ std::unique_ptr<TrialLogs> OpenLogs(const ServerOptions& options, const Journal&
   return logs;
 }
 
+// They hear of what the engine writes until its end: to be made before it.
+struct Observers {
+  ServerMetrics metrics;
+  std::optional<StudyFeeds> feeds;
+
+  void Attach(Engine* engine) {
+    feeds.emplace(engine);
+    metrics.StartFrom(engine->scheduler());
+    engine->AddObserver(&metrics);
+    engine->AddObserver(&*feeds);
+  }
+};
+
 int Serve(const ServerOptions& options) {
   absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
   if (!directory.ok()) return Fail(directory.status(), kExitDataDir);
   absl::StatusOr<std::unique_ptr<SqliteJournal>> journal =
       SqliteJournal::Open(*std::move(directory));
   if (!journal.ok()) return Fail(journal.status(), JournalExitCode(journal.status()));
-  // They hear of what the engine writes until its end.
-  ServerMetrics metrics;
-  std::optional<StudyFeeds> feeds;
+  Observers observers;
   absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Create(journal->get(), Clock::Real(), {.compact_after = options.compact_after});
   if (!engine.ok()) return Fail(engine.status(), JournalExitCode(engine.status()));
 
-  feeds.emplace(engine->get());
-  metrics.StartFrom((*engine)->scheduler());
-  (*engine)->AddObserver(&metrics);
-  (*engine)->AddObserver(&*feeds);
+  observers.Attach(engine->get());
   absl::StatusOr<std::unique_ptr<CheckpointStore>> store = OpenStore(options, **journal);
   if (!store.ok()) return Fail(store.status(), kExitDataDir);
   absl::StatusOr<std::unique_ptr<CheckpointKeeper>> keeper =
@@ -165,7 +173,7 @@ int Serve(const ServerOptions& options) {
     (*engine)->Stop();
   };
   absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
-      options.listen, {keeper->get(), logs.get(), &metrics}, (*journal)->secret());
+      options.listen, {keeper->get(), logs.get(), &observers.metrics}, (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
@@ -173,8 +181,8 @@ int Serve(const ServerOptions& options) {
   const absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
       StartDashboard(options, {.engine = engine->get(),
                                .channel = (*server)->InProcessChannel(),
-                               .feeds = &*feeds,
-                               .metrics = &metrics,
+                               .feeds = &*observers.feeds,
+                               .metrics = &observers.metrics,
                                .sources = SourcesOf(options, engine->get(), store->get())});
   if (!dashboard.ok()) {
     return Fail(dashboard.status(),
@@ -183,7 +191,7 @@ int Serve(const ServerOptions& options) {
   (*engine)->OnHealthChange([&](bool serving) {
     SayHealth(serving);
     (*server)->SetServing(serving);
-    metrics.SetJournalWritable(serving);
+    observers.metrics.SetJournalWritable(serving);
     if (*dashboard != nullptr) (*dashboard)->SetJournalWritable(serving);
   });
   (*engine)->Start();
