@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <numeric>
 #include <utility>
 #include <variant>
 
@@ -114,20 +116,18 @@ absl::Status TrialMirror::Refresh() {
 
 absl::Status TrialMirror::Copy(const Noted& noted) {
   const auto known =
-      static_cast<TrialId>(Read([](const auto& t, const auto&) { return t.size(); }));
-  std::vector<TrialId> slice;
-  const auto add = [&](TrialId id) {
-    // Those beyond are copied as new ones.
-    if (id <= known) slice.push_back(id);
-    if (slice.size() < kSlice) return absl::OkStatus();
-    return CopySlice(std::exchange(slice, {}));
-  };
+      static_cast<TrialId>(Read([](const auto& trials, const auto&) { return trials.size(); }));
+  std::vector<TrialId> ids(noted.trials.begin(), noted.trials.upper_bound(known));
   if (noted.all) {
-    for (TrialId id = 1; id <= known; ++id) HV_RETURN_IF_ERROR(add(id));
-  } else {
-    for (const TrialId id : noted.trials) HV_RETURN_IF_ERROR(add(id));
+    ids.resize(static_cast<size_t>(known));
+    std::iota(ids.begin(), ids.end(), TrialId{1});
   }
-  if (!slice.empty()) HV_RETURN_IF_ERROR(CopySlice(std::move(slice)));
+  for (size_t begin = 0; begin < ids.size(); begin += kSlice) {
+    const size_t end = std::min(ids.size(), begin + kSlice);
+    HV_RETURN_IF_ERROR(CopySlice({ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  ids.begin() + static_cast<std::ptrdiff_t>(end)}));
+  }
+  // Those beyond are copied as new ones.
   for (TrialId after = known; after >= 0;) {
     HV_ASSIGN_OR_RETURN(after, CopyNew(after));
   }
