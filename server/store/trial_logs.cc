@@ -132,7 +132,7 @@ void TrialLogs::WriteWaiting() {
 
 absl::Status TrialLogs::Write(const Waiting& waiting) {
   if (table_ == nullptr) HV_RETURN_IF_ERROR(Open());
-  const absl::Status status = table_->Write(waiting.printed, waiting.forget);
+  absl::Status status = table_->Write(waiting.printed, waiting.forget);
   if (status.ok() || !IsTheFilesFault(status)) return status;
   HV_RETURN_IF_ERROR(BeginAnew(status));
   return table_->Write(waiting.printed, waiting.forget);
