@@ -2,8 +2,8 @@
 #ifndef HALVING_SERVER_DASHBOARD_ASK_ENGINE_H_
 #define HALVING_SERVER_DASHBOARD_ASK_ENGINE_H_
 
+#include <functional>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"

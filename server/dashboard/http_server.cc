@@ -8,13 +8,14 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "common/host_port.h"
 #include "server/dashboard/json.h"
 #include "spdlog/spdlog.h"
 
@@ -26,7 +27,6 @@ constexpr int kMostStreams = 64;
 constexpr int kOtherThreads = 16;
 constexpr size_t kMostBody = 8 << 20;
 constexpr size_t kMostPath = 1024;
-constexpr int kMaxPort = 65535;
 constexpr time_t kReadTimeoutSeconds = 5;
 constexpr time_t kWriteTimeoutSeconds = 10;
 // A page that does not read is not waited for.
@@ -75,26 +75,6 @@ std::string WithoutPort(const std::string& host) {
   const bool has_port =
       colon != std::string::npos && (bracket == std::string::npos || colon > bracket);
   return absl::AsciiStrToLower(has_port ? host.substr(0, colon) : host);
-}
-
-struct HostPort {
-  std::string host;
-  int port = 0;
-};
-
-absl::StatusOr<HostPort> ParseListen(const std::string& listen) {
-  const size_t colon = listen.rfind(':');
-  HostPort parsed{.host = listen.substr(0, colon)};
-  const std::string& host = parsed.host;
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (colon == std::string::npos || host.empty() ||
-      !absl::SimpleAtoi(listen.substr(colon + 1), &parsed.port) || parsed.port < 0 ||
-      parsed.port > kMaxPort || (!bracketed && host.find(':') != std::string::npos)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--http is \"", listen, "\"; it must be HOST:PORT, such as 127.0.0.1:7080, or off"));
-  }
-  if (bracketed) parsed.host = host.substr(1, host.size() - 2);
-  return parsed;
 }
 
 // httplib lets what a provider throws end the process.
@@ -265,8 +245,11 @@ void HttpServer::Stream(const std::string& pattern, OpenStream open) {
 }
 
 absl::Status HttpServer::Start(const std::string& listen) {
-  const absl::StatusOr<HostPort> at = ParseListen(listen);
-  if (!at.ok()) return at.status();
+  const std::optional<HostPort> at = ParseHostPort(listen);
+  if (!at.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--http is \"", listen, "\"; it must be HOST:PORT, such as 127.0.0.1:7080, or off"));
+  }
   errno = 0;
   const int port = at->port == 0                              ? server_.bind_to_any_port(at->host)
                    : server_.bind_to_port(at->host, at->port) ? at->port
@@ -277,7 +260,7 @@ absl::Status HttpServer::Start(const std::string& listen) {
                      errno == 0 ? "no such address on this machine" : std::strerror(errno),
                      ". Stop what listens there, or choose another --http, or --http off"));
   }
-  address_ = absl::StrCat(listen.substr(0, listen.rfind(':')), ":", port);
+  address_ = absl::StrCat(at->shown, ":", port);
   thread_ = std::thread([this, host = at->host, port] { Listen(host, port); });
   return absl::OkStatus();
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/status.h"
+#include "server/core/study_of.h"
 #include "server/dashboard/ask_engine.h"
 #include "server/dashboard/figure.h"
 #include "server/dashboard/json.h"

@@ -60,15 +60,6 @@ StudyFacts FactsOf(const Study& study) {
   return facts;
 }
 
-StudyUid StudyOf(const Event& event) {
-  return std::visit(
-      [](const auto& e) -> StudyUid {
-        if constexpr (requires { e.study; }) return e.study;
-        return 0;
-      },
-      event);
-}
-
 void TrialMirror::NoteTrials(absl::Span<const TrialId> trials) {
   noted_.all = noted_.all || noted_.trials.size() + trials.size() > kMostNoted;
   if (noted_.all) return;

@@ -120,9 +120,6 @@ class TrialMirror {
 // What a mirror must know of a study. Called by who has the turn.
 StudyFacts FactsOf(const Study& study);
 
-// 0: the event is of no study.
-StudyUid StudyOf(const Event& event);
-
 }  // namespace halving
 
 #endif  // HALVING_SERVER_DASHBOARD_TRIAL_MIRROR_H_

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status.h"
+#include "server/core/study_of.h"
 
 namespace halving {
 namespace {
@@ -34,16 +35,6 @@ bool MayMakeWork(const Event& event) {
   return IsDurable(event) && !std::holds_alternative<WorkerStarted>(event) &&
          !std::holds_alternative<TrialSampled>(event) &&
          !std::holds_alternative<TrialLeased>(event);
-}
-
-// 0: it is of none.
-StudyUid StudyOf(const Event& event) {
-  return std::visit(
-      [](const auto& e) -> StudyUid {
-        if constexpr (requires { e.study; }) return e.study;
-        return 0;
-      },
-      event);
 }
 
 absl::Status TooManyWait(size_t count, absl::string_view what) {

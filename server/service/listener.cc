@@ -12,11 +12,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/host_port.h"
 #include "common/status.h"
 #include "spdlog/spdlog.h"
 
@@ -24,7 +25,6 @@ namespace halving {
 namespace {
 
 constexpr int kRetryAfterMs = 100;
-constexpr int kMaxPort = 65535;
 constexpr int kMostAtOnce = 64;
 
 void SetFlag(int fd, int level, int name, int value) {
@@ -75,29 +75,22 @@ bool IsNotOfThisMachine(int error) { return error == EADDRNOTAVAIL || error == E
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Bind(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  std::string host = address.substr(0, colon);
-  const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
-  int number = -1;
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (!absl::SimpleAtoi(port, &number) || number < 0 || number > kMaxPort || host.empty() ||
-      (!bracketed && host.find(':') != std::string::npos)) {
+  const std::optional<HostPort> at = ParseHostPort(address);
+  if (!at.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--listen is \"", address,
                      "\"; it must be HOST:PORT, such as 127.0.0.1:7070 or [::]:7070"));
   }
-  const std::string shown = host;
-  if (bracketed) host = host.substr(1, host.size() - 2);
   auto listener = std::unique_ptr<Listener>(new Listener());
   listener->stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   HV_CHECK(listener->stop_fd_ >= 0) << "eventfd: " << std::strerror(errno);
-  const absl::Status bound = listener->BindAll(host, port);
+  const absl::Status bound = listener->BindAll(at->host, absl::StrCat(at->port));
   if (!bound.ok()) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", address, ": ", bound.message(),
                      ". Stop what listens there, or choose another --listen"));
   }
-  listener->address_ = absl::StrCat(shown, ":", PortOf(listener->fds_.front()));
+  listener->address_ = absl::StrCat(at->shown, ":", PortOf(listener->fds_.front()));
   return listener;
 }
 
