@@ -14,6 +14,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/clock.h"
 #include "common/host_port.h"
 #include "server/dashboard/json.h"
@@ -77,6 +78,9 @@ std::string WithoutPort(const std::string& host) {
   return absl::AsciiStrToLower(has_port ? host.substr(0, colon) : host);
 }
 
+// Of the request that this thread serves: httplib hands on nothing of ours.
+thread_local HttpCaller serving_caller;
+
 // httplib lets what a provider throws end the process.
 bool SendNext(EventStream* stream, httplib::DataSink& sink) {
   try {
@@ -105,12 +109,13 @@ void HttpServer::Send(httplib::Response& response, int status, const std::string
 }
 
 void HttpServer::SendError(httplib::Response& response, const absl::Status& status) {
+  if (absl::IsUnauthenticated(status)) response.set_header("WWW-Authenticate", "Bearer");
   Send(response, HttpStatus(status.code()), kJsonType,
        std::make_shared<const std::string>(ErrorJson(status)));
 }
 
-HttpServer::HttpServer(const std::set<std::string>& hosts) {
-  for (const std::string& host : hosts) hosts_.insert(absl::AsciiStrToLower(host));
+HttpServer::HttpServer(const Options& options) : authorize_(options.authorize) {
+  for (const std::string& host : options.hosts) hosts_.insert(absl::AsciiStrToLower(host));
   hosts_.insert("localhost");
   std::array<char, 256> name = {};
   if (gethostname(name.data(), name.size() - 1) == 0) {
@@ -181,7 +186,21 @@ bool HttpServer::Admit(const httplib::Request& request, httplib::Response& respo
     SendError(response, absl::InvalidArgumentError("the path is too long"));
     return false;
   }
-  if (request.method == "GET" || request.method == "HEAD") return true;
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  serving_caller = {};
+  if (authorize_ && (!reads || NeedsToken(request.path))) {
+    absl::StatusOr<HttpCaller> caller =
+        authorize_({.method = request.method,
+                    .path = request.path,
+                    .authorization = request.get_header_value("Authorization"),
+                    .peer = request.remote_addr});
+    if (!caller.ok()) {
+      SendError(response, caller.status());
+      return false;
+    }
+    serving_caller = *std::move(caller);
+  }
+  if (reads) return true;
   if (request.get_header_value("X-Halving") != "1") {
     return refuse("a call that changes something needs the header \"X-Halving: 1\"");
   }
@@ -196,13 +215,25 @@ bool HttpServer::Admit(const httplib::Request& request, httplib::Response& respo
   return true;
 }
 
+bool HttpServer::NeedsToken(const std::string& path) const {
+  if (open_.contains(path)) return false;
+  return guarded_.contains(path) || absl::StartsWith(path, "/api/") || path == "/api" ||
+         absl::StrContains(path, '.');
+}
+
+JsonRequest HttpServer::Read(const httplib::Request& request) {
+  JsonRequest read{.body = request.body,
+                   .authorization = request.get_header_value("Authorization"),
+                   .caller = serving_caller};
+  for (size_t i = 1; i < request.matches.size(); ++i) read.path.push_back(request.matches[i]);
+  read.query.insert(request.params.begin(), request.params.end());
+  return read;
+}
+
 void HttpServer::Serve(const JsonApi::Route& route) {
   const auto handler = [run = route.handler](const httplib::Request& request,
                                              httplib::Response& response) {
-    JsonRequest from{.path = {}, .query = {}, .body = request.body};
-    for (size_t i = 1; i < request.matches.size(); ++i) from.path.push_back(request.matches[i]);
-    from.query.insert(request.params.begin(), request.params.end());
-    absl::StatusOr<std::string> json = run(from);
+    absl::StatusOr<std::string> json = run(Read(request));
     if (!json.ok()) return SendError(response, json.status());
     Send(response, 200, kJsonType, std::make_shared<const std::string>(*std::move(json)));
   };
@@ -217,8 +248,18 @@ void HttpServer::Serve(const JsonApi::Route& route) {
   if (route.method == "DELETE") server_.Delete(route.pattern, without_body);
 }
 
-void HttpServer::Get(const std::string& pattern, httplib::Server::Handler handler) {
-  server_.Get(pattern, std::move(handler));
+void HttpServer::Get(const std::string& path, httplib::Server::Handler handler) {
+  guarded_.insert(path);
+  server_.Get(path, std::move(handler));
+}
+
+void HttpServer::GetOpen(const std::string& path, httplib::Server::Handler handler) {
+  open_.insert(path);
+  server_.Get(absl::StrReplaceAll(path, {{".", "\\."}}), std::move(handler));
+}
+
+void HttpServer::GetPages(httplib::Server::Handler handler) {
+  server_.Get("/(?!api/)[^.]*", std::move(handler));
 }
 
 void HttpServer::Stream(const std::string& pattern, OpenStream open) {
@@ -231,7 +272,7 @@ void HttpServer::Stream(const std::string& pattern, OpenStream open) {
                                      " pages follow this server already, the most "
                                      "that it serves; ask again now and then instead")));
     }
-    absl::StatusOr<std::unique_ptr<EventStream>> opened = open(request);
+    absl::StatusOr<std::unique_ptr<EventStream>> opened = open(Read(request));
     if (!opened.ok()) {
       LeaveStream();
       return SendError(response, opened.status());

@@ -16,6 +16,7 @@
 #include "common/mutex.h"
 #include "httplib.h"
 #include "server/dashboard/event_stream.h"
+#include "server/dashboard/http_access.h"
 #include "server/dashboard/json_api.h"
 #include "server/dashboard/study_feed.h"
 
@@ -33,8 +34,11 @@ class ListeningServer : public httplib::Server {
 // once it is started.
 class HttpServer {
  public:
-  // `hosts`: names of this server beside its addresses, localhost and the machine's own.
-  explicit HttpServer(const std::set<std::string>& hosts);
+  struct Options {
+    std::set<std::string> hosts;  // Names of it beside its addresses, localhost and the machine's.
+    Authorize authorize;          // None: everybody may do everything.
+  };
+  explicit HttpServer(const Options& options);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -42,10 +46,14 @@ class HttpServer {
   // ---- before Start()
   void Serve(const JsonApi::Route& route);
   // With a status, headers and a body as `handler` sets them by Send().
-  void Get(const std::string& pattern, httplib::Server::Handler handler);
+  void Get(const std::string& path, httplib::Server::Handler handler);
+  // The same, but anybody may.
+  void GetOpen(const std::string& path, httplib::Server::Handler handler);
+  // Anybody may, at all paths that look like a page's and that nothing else serves.
+  void GetPages(httplib::Server::Handler handler);
   // 503 while there are as many streams as it has threads for.
   using OpenStream =
-      std::function<absl::StatusOr<std::unique_ptr<EventStream>>(const httplib::Request&)>;
+      std::function<absl::StatusOr<std::unique_ptr<EventStream>>(const JsonRequest&)>;
   void Stream(const std::string& pattern, OpenStream open);
 
   // INVALID_ARGUMENT: `listen` is no host:port. UNAVAILABLE: it cannot be bound.
@@ -61,10 +69,13 @@ class HttpServer {
   static void Send(httplib::Response& response, int status, const std::string& type,
                    SharedText text);
   static void SendError(httplib::Response& response, const absl::Status& status);
+  // What the request that this thread serves was made with, and by whom.
+  static JsonRequest Read(const httplib::Request& request);
 
  private:
   // Whether the request may be served; else the answer is set.
   bool Admit(const httplib::Request& request, httplib::Response& response) const;
+  bool NeedsToken(const std::string& path) const;
   bool IsOurs(const std::string& host) const;
   void SetHandlers();
   void Listen(const std::string& host, int port);
@@ -73,6 +84,9 @@ class HttpServer {
   void LeaveStream() ABSL_LOCKS_EXCLUDED(mu_);
 
   std::set<std::string> hosts_;
+  const Authorize authorize_;
+  std::set<std::string> open_;     // Paths that anybody may get,
+  std::set<std::string> guarded_;  // and that look like a page's, but need a right.
   ListeningServer server_;
   std::thread thread_;
   std::string address_;
