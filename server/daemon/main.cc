@@ -106,9 +106,10 @@ ServerMetrics::Sources SourcesOf(const ServerOptions& options, Engine* engine,
 absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& options,
                                                           Dashboard::Parts parts) {
   if (options.http == "off") return nullptr;
-  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard = Dashboard::Start(
-      {.listen = options.http, .hosts = {options.http_hosts.begin(), options.http_hosts.end()}},
-      std::move(parts));
+  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
+      Dashboard::Start({.listen = options.http,
+                        .http = {.hosts = {options.http_hosts.begin(), options.http_hosts.end()}}},
+                       std::move(parts));
   if (dashboard.ok()) {
     spdlog::info("dashboard on http://{}", (*dashboard)->address());
   } else if (!options.http_given) {
