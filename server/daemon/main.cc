@@ -173,7 +173,8 @@ int Serve(const ServerOptions& options) {
     (*engine)->Stop();
   };
   absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
-      options.listen, {keeper->get(), logs.get(), &observers.metrics}, (*journal)->secret());
+      options.listen, {keeper->get(), logs.get(), &observers.metrics, options.max_connections},
+      (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);

@@ -3,6 +3,7 @@
 #define HALVING_SERVER_SERVICE_GRPC_SERVER_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -12,7 +13,9 @@
 #include "grpcpp/server_builder.h"
 #include "server/service/admin_service.h"
 #include "server/service/checkpoint_service.h"
+#include "server/service/grpc_limits.h"
 #include "server/service/listener.h"
+#include "server/service/probation.h"
 #include "server/service/study_service.h"
 #include "server/service/worker_service.h"
 
@@ -26,6 +29,7 @@ class GrpcServer {
     CheckpointKeeper* keeper = nullptr;
     TrialLogs* logs = nullptr;
     ServerMetrics* metrics = nullptr;
+    int max_connections = 0;  // 0: as many as the limit of open files leaves room for.
   };
 
   // Binds `listen` (host:port; port 0 picks one). INVALID_ARGUMENT: no host:port. UNAVAILABLE: the
@@ -47,6 +51,9 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
+  // Hands those connections on to gRPC that there is room for.
+  void StartListener(int max_connections, ServerMetrics* metrics);
+
   GrpcServer(const Parts& parts, const std::string& secret)
       : study_service_(parts.keeper->engine(), parts.logs),
         worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, secret),
@@ -59,6 +66,8 @@ class GrpcServer {
   AdminServiceImpl admin_service_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<MemoryLimit> memory_limit_;
+  Probation probation_;
   std::unique_ptr<Listener> listener_;  // Ends before what it hands connections to.
 };
 
