@@ -10,7 +10,7 @@ namespace {
 constexpr int kMaxMessageBytes = 2 << 20;
 constexpr int kMaxMetadataBytes = 8 << 10;  // A token and what proxies add.
 // Of one connection. gRPC's clients queue what is beyond it.
-constexpr int kMaxStreams = 1000;
+constexpr int kMaxStreams = 128;
 constexpr int kHandshakeTimeoutMs = 10'000;
 constexpr int kMaxIdleMs = 5 * 60'000;  // Clients connect again by themselves.
 // What a connection with a waiting call needs, measured (docs/performance.md), and what all have

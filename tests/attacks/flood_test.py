@@ -169,11 +169,12 @@ class FloodTest(attacks.AttackTest):
         with self.a_good_client(), frames.Connection(self.address) as attacker:
             while attacker.wait_for(SETTINGS) != b"":
                 pass  # Until the limits are acknowledged on both sides.
-            for n in range(3000):
+            for n in range(1000):
                 attacker.send(frame(HEADERS, END_HEADERS, 2 * n + 1, call_headers(PATH)))
-            refused = sum(kind in (RST_STREAM, GOAWAY) for kind, *_ in attacker.frames(1))
-            self.assertGreater(refused, 0, "it takes any number of streams")
-        self.assert_memory_stayed_flat(256)
+            kinds = {kind for kind, *_ in attacker.frames(1)}
+            self.assertTrue(attacker.closed or kinds & {RST_STREAM, GOAWAY},
+                            f"it takes any number of streams: {kinds}")
+        self.assert_memory_stayed_flat()
         self.assert_it_serves()
 
     def test_ping_flood(self):
