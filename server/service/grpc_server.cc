@@ -13,6 +13,7 @@
 #include "grpcpp/health_check_service_interface.h"
 #include "server/service/call_counter.h"
 #include "server/service/connection_limit.h"
+#include "server/service/guarded_credentials.h"
 
 namespace halving {
 namespace {
@@ -51,7 +52,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
   server->memory_limit_.emplace(&builder);
   server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
-      grpc::InsecureServerCredentials());
+      std::make_shared<GuardedCredentials>(parts.tls, parts.access));
   auto interceptors = CallCounters(parts.metrics);
   interceptors.push_back(server->probation_.EndAtCalls());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));

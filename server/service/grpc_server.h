@@ -8,9 +8,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/tls_files.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/access/access.h"
 #include "server/service/admin_service.h"
 #include "server/service/checkpoint_service.h"
 #include "server/service/grpc_limits.h"
@@ -29,7 +31,9 @@ class GrpcServer {
     CheckpointKeeper* keeper = nullptr;
     TrialLogs* logs = nullptr;
     ServerMetrics* metrics = nullptr;
-    int max_connections = 0;  // 0: as many as the limit of open files leaves room for.
+    Access* access = nullptr;
+    TlsWatcher* tls = nullptr;  // Null: plaintext.
+    int max_connections = 0;    // 0: as many as the limit of open files leaves room for.
   };
 
   // Binds `listen` (host:port; port 0 picks one). INVALID_ARGUMENT: no host:port. UNAVAILABLE: the
@@ -55,10 +59,10 @@ class GrpcServer {
   void StartListener(int max_connections, ServerMetrics* metrics);
 
   GrpcServer(const Parts& parts, const std::string& secret)
-      : study_service_(parts.keeper->engine(), parts.logs),
-        worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, secret),
-        checkpoint_service_(parts.keeper, secret),
-        admin_service_(parts.keeper->engine()) {}
+      : study_service_(parts.keeper->engine(), parts.logs, parts.access),
+        worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, parts.access, secret),
+        checkpoint_service_(parts.keeper, parts.access, secret),
+        admin_service_(parts.keeper->engine(), parts.access) {}
 
   StudyServiceImpl study_service_;
   WorkerServiceImpl worker_service_;
