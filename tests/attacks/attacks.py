@@ -14,7 +14,7 @@ main = harness.main
 PATH = "/halving.v1.StudyService/GetStudy"
 # A server's memory may grow so far under any attack: what gRPC and the allocator keep.
 FLAT_MB = 128
-PROMPT_S = 3
+PROMPT_S = 5
 
 
 class AttackTest(harness.EndToEndTest):

@@ -109,7 +109,7 @@ class FloodTest(attacks.AttackTest):
                                  ((b"grpc-encoding", "identity"), (b"grpc-encoding", encoding)),
                                  ((b"grpc-encoding", encoding), (b"grpc-encoding", "identity"))):
                     answer = self.message(frames.message(content, 1), declared)
-                    self.assertIn(b"grpc-status", answer)
+                    self.assertTrue(b"grpc-status" in answer or len(answer) == 4, answer)
         self.assertIn(b"Compression algorithm 'gzip' is disabled",
                       self.message(frames.message(b"", 1), (("grpc-encoding", "gzip"),)))
         self.assert_memory_stayed_flat(64)

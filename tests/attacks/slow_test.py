@@ -12,7 +12,7 @@ from harness import study
 
 CONNECTIONS = 300
 HANDSHAKE_S = 10
-LARGE = 900_000
+LARGE = 500_000
 STREAMS = 128  # Of one connection.
 
 
@@ -51,12 +51,12 @@ class SlowTest(attacks.AttackTest):
             self.addCleanup(attacker.socket.close)
             while attacker.wait_for(SETTINGS) != b"":
                 pass
-            for n in range(STREAMS + 100):
+            for n in range(STREAMS + 50):
                 attacker.call(PATH, get, 2 * n + 1)
             kinds = {kind for kind, *_ in attacker.frames(1)}
             self.assertTrue(attacker.closed or kinds & {RST_STREAM, GOAWAY},
                             f"it answers on any number of streams: {kinds}")
-        self.assert_memory_stayed_flat(2 * STREAMS)  # An answer each has.
+        self.assert_memory_stayed_flat(2 * STREAMS)
         self.assert_it_serves()
 
     def test_zero_window_of_one_who_watches(self):
