@@ -1,17 +1,20 @@
 """Those without a right: at the door (TLS), at each method (tokens, roles) and at others' studies."""
 
+import itertools
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import time
 import unittest
 
 import client  # Says what is missing where gRPC is.
 import contract
+import frames
 import harness
 from client import grpc, study_pb2
-from halving.v1 import admin_pb2
+from halving.v1 import admin_pb2, worker_pb2
 from harness import SOURCE, study
 
 MAKE_CERTS = SOURCE / "scripts" / "make-certs"
@@ -172,10 +175,32 @@ class AccessTest(harness.EndToEndTest):
         self.assertIsNone(self.call(channel, REFLECTION, self.admin, LIST_SERVICES)[0])
         self.assertIsNone(self.call(channel, "/grpc.health.v1.Health/Check", self.admin)[0])
 
+    def test_a_flood_without_a_token_is_cut_off(self):
+        self.serve()
+        more = b"".join(frames.header(f"x-{i}", "v" * 100) for i in range(140))
+        opened = frames.frame(frames.HEADERS, 0, 1, frames.call_headers("/a/B"))
+        numbers = itertools.count(1, 2)
+        floods = {
+            "headers without an end": (opened, lambda: frames.frame(frames.CONTINUATION, 0, 1, more)),
+            "calls that are reset at once": (b"", lambda: b"".join(
+                frames.frame(frames.HEADERS, frames.END_HEADERS, at, frames.call_headers("/a/B"))
+                + frames.frame(frames.RST_STREAM, 0, at, bytes(4))
+                for at in itertools.islice(numbers, 50)))}
+        for what, (first, again) in floods.items():
+            with self.subTest(what=what), frames.Connection(
+                    self.address, ca=self.certs / "ca.crt", timeout_s=2) as attacker:
+                attacker.send(first)
+                end = time.monotonic() + PROMPT_S
+                while attacker.send(again()) and time.monotonic() < end:
+                    pass
+                self.assertTrue(attacker.closed, "it is listened to for ever")
+        self.assertIsNone(self.call(self.channel(), "/halving.v1.StudyService/ListStudies",
+                                    self.admin)[0])
+
     def test_each_method_is_for_its_roles_only(self):
         self.serve()
         channel = self.channel()
-        tokens = {role: self.token(role.lower(), role) for role in ("READER", "WORKER", "ADMIN")}
+        tokens = {role: self.token(f"a-{role.lower()}", role) for role in ("READER", "WORKER", "ADMIN")}
         allowed = {"READER": READER, "WORKER": WORKER, "ADMIN": READER | WORKER | ADMIN_ONLY}
         for method in contract.methods():
             self.assertIn(method.name, allowed["ADMIN"],
@@ -232,7 +257,6 @@ class AccessTest(harness.EndToEndTest):
         spec = client.json_format.ParseDict(study("theirs"), study_pb2.CreateStudyRequest())
         self.call(channel, "/halving.v1.StudyService/CreateStudy",
                   self.token("a", "ADMIN", owner="theirs"), spec.SerializeToString())
-        from halving.v1 import worker_pb2
         _, answer = self.call(channel, "/halving.v1.WorkerService/Suggest",
                               self.token("w", "WORKER", owner="theirs"),
                               client.ask("w").SerializeToString(),

@@ -6,6 +6,7 @@ header blocks are decoded only so far as to find out that there was an answer.
 
 import select
 import socket
+import ssl
 import struct
 import time
 
@@ -51,9 +52,13 @@ def message(content, compressed=0):
 class Connection:
     """A socket that speaks, or breaks, HTTP/2."""
 
-    def __init__(self, address, preface=True, settings=(), timeout_s=10):
+    def __init__(self, address, preface=True, settings=(), timeout_s=10, ca=None):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=timeout_s)
+        if ca is not None:
+            context = ssl.create_default_context(cafile=ca)
+            context.set_alpn_protocols(["h2"])
+            self.socket = context.wrap_socket(self.socket, server_hostname=host)
         self.received = b""
         self.closed = False
         if preface:
@@ -81,7 +86,8 @@ class Connection:
                          + frame(DATA, flags, stream, content))
 
     def _read(self, timeout_s):
-        if not select.select([self.socket], [], [], max(0, timeout_s))[0]:
+        pending = isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()
+        if not pending and not select.select([self.socket], [], [], max(0, timeout_s))[0]:
             return
         try:
             got = self.socket.recv(1 << 16)
