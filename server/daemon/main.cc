@@ -208,9 +208,11 @@ int Serve(const ServerOptions& options) {
     (*keeper)->Stop();
     (*engine)->Stop();
   };
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
-      options.listen, {keeper->get(), logs.get(), &observers.metrics, access->get(), tls->get()},
-      (*journal)->secret());
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+      GrpcServer::Start(options.listen,
+                        {keeper->get(), logs.get(), &observers.metrics, access->get(), tls->get(),
+                         options.max_connections},
+                        (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
