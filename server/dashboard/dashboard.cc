@@ -42,7 +42,11 @@ void SendTagged(const httplib::Request& request, httplib::Response& response,
 }  // namespace
 
 Dashboard::Dashboard(const Options& options, Parts parts)
-    : parts_(std::move(parts)), api_(parts_.channel), index_(parts_.engine), http_(options.http) {}
+    : parts_(std::move(parts)),
+      api_(parts_.channel),
+      index_(parts_.engine),
+      wants_tokens_(options.http.authorize != nullptr),
+      http_(options.http) {}
 
 absl::StatusOr<std::unique_ptr<Dashboard>> Dashboard::Start(const Options& options, Parts parts) {
   auto dashboard = std::unique_ptr<Dashboard>(new Dashboard(options, std::move(parts)));
@@ -108,6 +112,10 @@ void Dashboard::AddRoutes() {
                  HV_ASSIGN_OR_RETURN(const OverviewQuery query,
                                      OverviewQuery::Parse(request.query));
                  return ShowOverview(query);
+               }});
+  http_.Serve({"GET", "/api/v1/whoami",
+               [auth = wants_tokens_](const JsonRequest& request) -> absl::StatusOr<std::string> {
+                 return CallerJson(auth, request.caller);
                }});
   http_.Serve({"GET", absl::StrCat(kStudyPath, "/table"),
                [this](const JsonRequest& request) { return ShowTable(request); }});

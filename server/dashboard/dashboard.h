@@ -58,6 +58,7 @@ class Dashboard {
   const Parts parts_;
   const JsonApi api_;
   StudyIndex index_;
+  const bool wants_tokens_;
   ClosingSignal closing_;
   std::atomic<bool> journal_writable_ = true;
   ThreadPool housekeeping_{1};

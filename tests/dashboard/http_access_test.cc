@@ -47,6 +47,13 @@ TEST_F(HttpAccessTest, OnlyThePagesFilesAndHealthNeedNoToken) {
   }
 }
 
+TEST_F(HttpAccessTest, ThePageHearsWhomItsTokenBelongsTo) {
+  const httplib::Response answer = f.Get("/api/v1/whoami", {{"Authorization", "Bearer reader"}});
+  EXPECT_EQ(nlohmann::json::parse(answer.body),
+            (nlohmann::json{{"auth", "tokens"}, {"name", "r"}, {"role", "reader"}, {"owner", ""}}));
+  EXPECT_EQ(DashboardFixture().Get("/api/v1/whoami").body, R"({"auth":"off"})");
+}
+
 TEST_F(HttpAccessTest, WhoMayOnlyReadChangesNothing) {
   const auto stop = [this](const std::string& token) {
     return f.Post("/api/v1/studies/s/stop", "",

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/check.h"
@@ -47,8 +48,8 @@ class RawClient {
     }
     return true;
   }
-  // All that comes until the other end hangs up, which it must within a minute.
-  std::string ReadAll() {
+  // All that comes until the other end hangs up, or it ends like that; within a minute.
+  std::string ReadAll(absl::string_view end = {}) {
     std::string all;
     const absl::Time deadline = Clock::Real()->Now() + absl::Minutes(1);
     for (char bytes[4096];;) {
@@ -58,6 +59,7 @@ class RawClient {
       const ssize_t size = recv(fd_.get(), bytes, sizeof(bytes), 0);
       if (size <= 0) return all;
       all.append(bytes, static_cast<size_t>(size));
+      if (!end.empty() && absl::EndsWith(all, end)) return all;
     }
   }
 

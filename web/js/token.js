@@ -1,7 +1,7 @@
 // The form that asks for a token, what is shown instead of a page that a token may not see, and who is named in the header.
 import * as access from './access.js';
 import {get} from './api.js';
-import {announce, h, setAttribute, setText} from './dom.js';
+import {announce, h, icon, setAttribute, setText} from './dom.js';
 
 // Asks who the token belongs to. A server of before tokens knows nobody.
 export async function askWho() {
@@ -76,6 +76,7 @@ export function keepCallerShown() {
     forget.hidden = !access.hasToken();
     setAttribute(document.documentElement, 'data-reads-only', !access.mayChange());
   };
+  forget.append(icon('key'));
   forget.addEventListener('click', () => {
     access.forgetToken();
     announce('The token is forgotten.');
