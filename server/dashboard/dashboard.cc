@@ -71,15 +71,17 @@ void Dashboard::Stop() {
   http_.Stop();
 }
 
-absl::StatusOr<std::string> Dashboard::ShowOverview(const OverviewQuery& query) {
-  HV_ASSIGN_OR_RETURN(v1::Overview overview, index_.Show(query));
+absl::StatusOr<std::string> Dashboard::ShowOverview(const OverviewQuery& query,
+                                                    const Scope& scope) {
+  HV_ASSIGN_OR_RETURN(v1::Overview overview, index_.Show(query, scope));
   overview.set_server_version(kVersion);
   overview.set_journal_writable(journal_writable_);
   return ToJson(overview);
 }
 
 absl::StatusOr<std::string> Dashboard::ShowTable(const JsonRequest& request) {
-  HV_ASSIGN_OR_RETURN(const std::shared_ptr<StudyFeed> feed, parts_.feeds->Find(request.path[0]));
+  HV_ASSIGN_OR_RETURN(const std::shared_ptr<StudyFeed> feed,
+                      parts_.feeds->Find(request.path[0], request.caller.owner));
   TrialMirror& mirror = feed->mirror();
   HV_ASSIGN_OR_RETURN(const TrialQuery query, TrialQuery::Parse(request.query, mirror.facts()));
   HV_RETURN_IF_ERROR(mirror.Refresh());
@@ -111,7 +113,7 @@ void Dashboard::AddRoutes() {
                [this](const JsonRequest& request) -> absl::StatusOr<std::string> {
                  HV_ASSIGN_OR_RETURN(const OverviewQuery query,
                                      OverviewQuery::Parse(request.query));
-                 return ShowOverview(query);
+                 return ShowOverview(query, request.caller.owner);
                }});
   http_.Serve({"GET", "/api/v1/whoami",
                [auth = wants_tokens_](const JsonRequest& request) -> absl::StatusOr<std::string> {
@@ -136,7 +138,8 @@ void Dashboard::AddRoutes() {
 void Dashboard::AddFigure() {
   http_.Get(absl::StrCat(kStudyPath, "/figure"),
             [this](const httplib::Request& request, httplib::Response& response) {
-              const auto feed = parts_.feeds->Find(request.matches[1]);
+              const auto feed =
+                  parts_.feeds->Find(request.matches[1], HttpServer::Read(request).caller.owner);
               if (!feed.ok()) return HttpServer::SendError(response, feed.status());
               const absl::StatusOr<StudyFeed::Picture> picture = (*feed)->Figure();
               if (!picture.ok()) return HttpServer::SendError(response, picture.status());
@@ -148,10 +151,13 @@ void Dashboard::AddStreams() {
   using Opened = absl::StatusOr<std::unique_ptr<EventStream>>;
   http_.Stream("/api/v1/events", [this](const JsonRequest& request) -> Opened {
     HV_ASSIGN_OR_RETURN(const OverviewQuery query, OverviewQuery::Parse(request.query));
-    return StreamOverview([this, query] { return ShowOverview(query); }, &closing_);
+    return StreamOverview(
+        [this, query, scope = request.caller.owner] { return ShowOverview(query, scope); },
+        &closing_);
   });
   http_.Stream(absl::StrCat(kStudyPath, "/events"), [this](const JsonRequest& request) -> Opened {
-    HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed, parts_.feeds->Find(request.path[0]));
+    HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed,
+                        parts_.feeds->Find(request.path[0], request.caller.owner));
     feed->Reopen();
     return StreamStatus(std::move(feed));
   });

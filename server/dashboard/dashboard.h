@@ -52,7 +52,7 @@ class Dashboard {
   void AddAssets();
   void AddFigure();
   void AddStreams();
-  absl::StatusOr<std::string> ShowOverview(const OverviewQuery& query);
+  absl::StatusOr<std::string> ShowOverview(const OverviewQuery& query, const Scope& scope);
   absl::StatusOr<std::string> ShowTable(const JsonRequest& request);
 
   const Parts parts_;
