@@ -202,9 +202,14 @@ absl::StatusOr<std::unique_ptr<Access>> OpenAccess(const ServerOptions& options)
   if (options.insecure && IsExposed(options) && options.tls.cert.empty()) {
     spdlog::warn("calls from other machines come in clear text, tokens included: --insecure");
   }
-  return Access::Open(
+  absl::StatusOr<std::unique_ptr<Access>> access = Access::Open(
       options.data_dir, Clock::Real(),
       {.needs_tokens = needs_tokens, .max_calls_per_second = options.max_calls_per_second});
+  const std::string admin = Access::AdminTokenFile(options.data_dir);
+  if (access.ok() && needs_tokens && std::filesystem::exists(admin)) {
+    spdlog::info("each call needs a token; an admin's is in {}", admin);
+  }
+  return access;
 }
 
 int Serve(const ServerOptions& options) {
