@@ -18,6 +18,8 @@
 #include "common/crypto.h"
 #include "common/log.h"
 #include "common/open_files.h"
+#include "common/server_address.h"
+#include "common/status.h"
 #include "common/version.h"
 #include "server/daemon/offline_commands.h"
 #include "server/daemon/options.h"
@@ -102,15 +104,44 @@ ServerMetrics::Sources SourcesOf(const ServerOptions& options, Engine* engine,
           .checkpoint_limit_bytes = options.max_checkpoints_bytes};
 }
 
+// Which role a call that changes something needs is checked by the service that it ends at.
+Authorize HttpAuthorize(Access* access) {
+  if (!access->needs_tokens()) return nullptr;
+  return [access](const HttpCall& call) -> absl::StatusOr<HttpCaller> {
+    const absl::string_view rule = call.path == "/metrics" ? "/http/metrics" : "/http/page";
+    HV_ASSIGN_OR_RETURN(Caller caller, access->Admit(call.authorization, rule));
+    return HttpCaller{
+        .name = caller.token, .role = RoleName(caller.role), .owner = std::move(caller.owner)};
+  };
+}
+
+// On loopback there are none: the name that it is reached by there is not the certificate's.
+TlsSource HttpCertificates(const ServerOptions& options, const TlsWatcher* tls) {
+  if (tls == nullptr || IsLoopback(options.http)) return nullptr;
+  return [tls] {
+    const TlsWatcher::Current now = tls->current();
+    return TlsIdentity{.generation = now.generation,
+                       .certificates = now.material->cert_pem,
+                       .private_key = now.material->key_pem,
+                       .client_ca = now.material->ca_pem};
+  };
+}
+
 // Null: there is none, as it was asked for or as its usual address is taken.
 absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& options,
+                                                          Access* access, const TlsWatcher* tls,
                                                           Dashboard::Parts parts) {
   if (options.http == "off") return nullptr;
-  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard = Dashboard::Start(
-      {.listen = options.http, .hosts = {options.http_hosts.begin(), options.http_hosts.end()}},
-      std::move(parts));
+  TlsSource certificates = HttpCertificates(options, tls);
+  const bool encrypted = certificates != nullptr;
+  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
+      Dashboard::Start({.listen = options.http,
+                        .http = {.hosts = {options.http_hosts.begin(), options.http_hosts.end()},
+                                 .authorize = HttpAuthorize(access),
+                                 .tls = std::move(certificates)}},
+                       std::move(parts));
   if (dashboard.ok()) {
-    spdlog::info("dashboard on http://{}", (*dashboard)->address());
+    spdlog::info("dashboard on {}://{}", encrypted ? "https" : "http", (*dashboard)->address());
   } else if (!options.http_given) {
     spdlog::warn("no dashboard: {}", std::string(dashboard.status().message()));
     return nullptr;
@@ -217,11 +248,12 @@ int Serve(const ServerOptions& options) {
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
   }
   const absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
-      StartDashboard(options, {.engine = engine->get(),
-                               .channel = (*server)->InProcessChannel(),
-                               .feeds = &*observers.feeds,
-                               .metrics = &observers.metrics,
-                               .sources = SourcesOf(options, engine->get(), store->get())});
+      StartDashboard(options, access->get(), tls->get(),
+                     {.engine = engine->get(),
+                      .channel = (*server)->InProcessChannel(),
+                      .feeds = &*observers.feeds,
+                      .metrics = &observers.metrics,
+                      .sources = SourcesOf(options, engine->get(), store->get())});
   if (!dashboard.ok()) {
     return Fail(dashboard.status(),
                 absl::IsInvalidArgument(dashboard.status()) ? kExitUsage : kExitAddress);

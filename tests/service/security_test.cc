@@ -18,14 +18,10 @@ namespace halving {
 namespace {
 
 using absl::StatusCode;
-using testing::AllOf;
-using testing::AnyOf;
-using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-using testing::SizeIs;
 
 // A guarded server beside the fixture's open one, over the same engine.
 class SecurityTest : public testing::Test {
