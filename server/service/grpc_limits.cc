@@ -5,9 +5,6 @@
 namespace halving {
 namespace {
 
-// The largest legal messages, a spec and a chunk of a checkpoint, have 1 MiB and some; what is a
-// little larger gets our own message, which says more than gRPC's.
-constexpr int kMaxMessageBytes = 2 << 20;
 constexpr int kMaxMetadataBytes = 8 << 10;  // A token and what proxies add.
 // Of one connection. gRPC's clients queue what is beyond it.
 constexpr int kMaxStreams = 128;

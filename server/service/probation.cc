@@ -13,14 +13,16 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "grpcpp/server_context.h"
+#include "server/service/grpc_limits.h"
 #include "spdlog/spdlog.h"
 
 namespace halving {
 namespace {
 
-// A handshake with certificates, settings, and the headers of a call have some 10 kB.
-constexpr uint64_t kMostBytes = 128 << 10;
-// A first call may send its message before the server has looked at its headers.
+// A handshake with certificates, settings, and the headers of a call have some 10 kB; and gRPC says
+// that a call was let in only once its first message is here, which may take long on a slow link.
+constexpr uint64_t kMostBytes = kMaxMessageBytes + (128 << 10);
+// A stream's first message may be followed by others before the server has looked at its headers.
 constexpr absl::Duration kPatience = absl::Milliseconds(100);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(50);
 constexpr int kTcpEstablished = 1;  // <linux/tcp.h> leaves it to headers that exclude it.

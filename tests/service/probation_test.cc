@@ -18,8 +18,8 @@ namespace halving {
 namespace {
 
 constexpr int kDeadlineMs = 20'000;
-constexpr size_t kFew = 64 << 10;
-constexpr size_t kMany = 512 << 10;
+constexpr size_t kFew = 2 << 20;  // The first message may be as large as any.
+constexpr size_t kMany = 4 << 20;
 
 // A connected pair: who sends, and the server's side, which nobody but the test reads.
 struct Pair {
