@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 
@@ -138,6 +139,18 @@ class SlurmTest(harness.EndToEndTest):
         self.assertEqual(int(self.wait_until_ended("moving")["evaluations"]), 20)
         self.await_on_cluster("the worker leaves", lambda: self.cluster.job(worker + "_1")[
             "JobState"] == "COMPLETED")
+
+    def test_the_page_is_followed(self):
+        environment = {key: value for key, value in self.cluster.environment.items()
+                       if key not in ("HALVING_INSECURE", "HALVING_AUTH", "HALVING_SHARED")}
+        environment.update(HALVING_BIN=str(BIN), SBATCH_OPEN_MODE="append",
+                           PYTHONPATH=os.pathsep.join(sys.path))
+        done = subprocess.run([sys.executable, SOURCE / "tests" / "docs" / "page_test.py",
+                               SOURCE / "docs" / "slurm.md"], capture_output=True, text=True,
+                              env=environment)
+        said = done.stdout + done.stderr
+        self.assertEqual(done.returncode, 0, said + self.cluster.logs())
+        self.assertNotIn("needs `", said)
 
     def test_a_token_that_others_can_read_is_refused(self):
         config = self.dir / "home" / ".config" / "halving"
