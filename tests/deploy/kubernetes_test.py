@@ -479,7 +479,7 @@ class RunTest(harness.EndToEndTest):
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             path = probes[probe]["httpGet"]["path"]
             wait_for(f"{probe}\n{server.text()}", lambda: self.answers(path) == 200, 20)
-        self.assertEqual(self.answers("/metrics"), 401)
+        self.assertEqual(self.answers("/metrics"), 401, "it needs a token")
 
         os.environ.update(HALVING_TLS_CA=str(self.dir / "tls" / "ca.crt"),
                           HALVING_TOKEN_FILE=str(self.dir / "data" / "admin.token"))
