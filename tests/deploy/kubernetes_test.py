@@ -478,7 +478,10 @@ class RunTest(harness.EndToEndTest):
         probes = Overlay("gpu").pod("halving-server")["containers"][0]
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             path = probes[probe]["httpGet"]["path"]
-            wait_for(f"{probe}\n{server.text()}", lambda: self.answers(path) == 200, 20)
+            try:
+                wait_for(probe, lambda: self.answers(path) == 200, 30)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{server.text()}") from None
         self.assertEqual(self.answers("/metrics"), 401, "it needs a token")
 
         os.environ.update(HALVING_TLS_CA=str(self.dir / "tls" / "ca.crt"),
