@@ -1,4 +1,4 @@
-"""deploy/slurm on a real Slurm: a cluster of two nodes of its own, studies, and what happens to jobs."""
+"""deploy/slurm on a real Slurm: a cluster of two nodes of its own, and what happens to jobs."""
 
 import os
 import pathlib
@@ -81,8 +81,8 @@ class SlurmTest(harness.EndToEndTest):
         self.assertEqual(status["study"]["state"], "STUDY_STATE_COMPLETED")
         self.assertEqual(int(status["evaluations"]), evaluations)
         self.assertEqual(int(status["failed_trials"]), 0)
-        # Without cgroups Slurm signals the trainers of preempted workers too: one that ends before its
-        # worker was told costs what it was at. It is none, most times.
+        # Without cgroups Slurm signals the trainers of preempted workers too: one that ends before
+        # its worker was told costs what it was at. It is none, most times.
         self.assertLessEqual(int(status["epochs_lost"]), 8, self.cluster.logs())
         results = [(trial["id"], result["epochs"]) for trial in self.trials(name)
                    for result in trial["results"]]
