@@ -123,14 +123,18 @@ class SlurmCluster:
                 raise AssertionError(f"{what}: not within {deadline_s} s\n{self.logs()}")
             time.sleep(0.05)
 
-    def stop(self):
-        if not self._daemons:
-            return
+    def cancel_all(self):
+        """Ends all jobs: of the server's name there may be one at a time."""
         self.run("scancel", "--state=PENDING", "--user", str(os.getuid()), check=False)
         self.run("scancel", "--user", str(os.getuid()), check=False)
         end = time.monotonic() + KILL_WAIT_S + 10
         while self.run("squeue", "-h", check=False).strip() and time.monotonic() < end:
             time.sleep(0.05)
+
+    def stop(self):
+        if not self._daemons:
+            return
+        self.cancel_all()
         for daemon in reversed(self._daemons):
             daemon.send_signal(signal.SIGTERM)
         for daemon in self._daemons:

@@ -34,6 +34,7 @@ class SlurmTest(harness.EndToEndTest):
         if self.cluster is None:
             self.skipTest(f"{', '.join(slurm_cluster.missing())}: not there; install slurm-wlm")
         super().setUp()
+        self.addCleanup(self.cluster.cancel_all)
         self.shared = self.dir / "shared"
         self.shared.mkdir()
         (self.dir / "home").mkdir()
@@ -119,8 +120,9 @@ class SlurmTest(harness.EndToEndTest):
         # With nothing left to do they give their GPUs back.
         self.await_on_cluster("the workers leave", lambda: all(
             self.cluster.job(f"{workers}_{task}")["JobState"] == "COMPLETED" for task in tasks))
-        logs = "".join(path.read_text() for path in self.cluster.dir.glob("halving-worker-*.log"))
-        self.assertRegex(logs, "given back .* worker is leaving")
+        for task in tasks:  # Once each when it was told, and once when it was idle.
+            log = (self.cluster.dir / f"halving-worker-{workers}_{task}.log").read_text()
+            self.assertEqual(log.count(f"worker slurm:{workers}_{task} has left"), 2, log)
         self.cluster.run("scancel", server)
         self.await_on_cluster("the server stops", lambda: self.cluster.job(server)[
             "JobState"] == "CANCELLED")
