@@ -56,7 +56,8 @@ class AgentTest : public testing::Test {
                    .host = "box",
                    .device = "cpu",
                    .objectives = {"fake"},
-                   .grace = grace},
+                   .grace = grace,
+                   .max_idle = max_idle_},
                   &client, &program, checkpoints->get(), &transfers, &leave_);
       result_ = agent.Run();
     });
@@ -118,7 +119,8 @@ class AgentTest : public testing::Test {
   TempDir temp_;
   FakeServer server_;
   Leave leave_;
-  absl::Status result_;  // Of Run(), after thread_ has ended.
+  absl::Duration max_idle_ = absl::ZeroDuration();  // Of an agent that is started later.
+  absl::Status result_;                             // Of Run(), after thread_ has ended.
   std::thread thread_;
 };
 

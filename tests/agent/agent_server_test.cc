@@ -285,6 +285,38 @@ INSTANTIATE_TEST_SUITE_P(, RefusedWorkerTest,
                                          grpc::StatusCode::INVALID_ARGUMENT,
                                          grpc::StatusCode::UNIMPLEMENTED));
 
+TEST_F(AgentServerTest, LeavesWhenThereWasNoWorkForMaxIdle) {
+  max_idle_ = absl::Milliseconds(300);
+  server_.Add(MakeAssignment(1));
+  StartAgent();
+  EXPECT_THAT(Join(), IsOk());
+  EXPECT_EQ(server_.final_reports().size(), 1U);
+}
+
+TEST_F(AgentServerTest, WorkThatComesEndsTheIdleTime) {
+  max_idle_ = absl::Hours(1);
+  StartAgent();
+  EXPECT_TRUE(AwaitAsks(2)) << "one that is answered at once, and one that waits";
+  EXPECT_EQ(server_.asks()[0].wait().seconds(), 0);
+  EXPECT_EQ(server_.asks()[1].wait().seconds(), 20);
+  server_.Add(MakeAssignment(1));
+  AwaitFinal(1);
+  EXPECT_TRUE(AwaitAsks(3)) << "it has not left";
+  EXPECT_THAT(LeaveAndJoin(), IsOk());
+}
+
+TEST_F(AgentServerTest, ADrainingServerDoesNotCountAsIdleTime) {
+  max_idle_ = absl::Nanoseconds(1);
+  server_.set_on_suggest([](const v1::SuggestRequest&, int nth, v1::SuggestResponse* response) {
+    response->set_draining(nth == 0);
+    response->mutable_retry_after()->set_nanos(1);
+    return grpc::Status::OK;
+  });
+  StartAgent();
+  EXPECT_THAT(Join(), IsOk());
+  EXPECT_EQ(server_.asks().size(), 2U);
+}
+
 TEST_F(AgentServerTest, LeavingInALongAskIsQuick) {
   StartAgent();
   ASSERT_TRUE(AwaitAsks(1));

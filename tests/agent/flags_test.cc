@@ -53,16 +53,18 @@ TEST_F(FlagsTest, Defaults) {
   EXPECT_EQ(flags->trainer_timeout, absl::Minutes(30));
   EXPECT_EQ(flags->grace, absl::Seconds(25));
   EXPECT_EQ(flags->max_jobs, 0);
+  EXPECT_EQ(flags->max_idle, absl::ZeroDuration());
 }
 
 TEST_F(FlagsTest, FromTheCommandLine) {
-  EXPECT_EQ(Parse({"--server",          "far:1",  "--id",         "me",
-                   "--device",          "cuda:1", "--trainer",    "python3 t.py",
-                   "--objectives",      "a,b",    "--objectives", "c",
-                   "--checkpoint-dir",  "/c",     "--threads",    "3",
-                   "--trainer-timeout", "1h30m",  "--grace",      "90s",
-                   "--max-jobs",        "5",      "--log-level",  "debug"}),
-            std::nullopt);
+  EXPECT_EQ(
+      Parse(
+          {"--server",         "far:1",        "--id",         "me",  "--device",          "cuda:1",
+           "--trainer",        "python3 t.py", "--objectives", "a,b", "--objectives",      "c",
+           "--checkpoint-dir", "/c",           "--threads",    "3",   "--trainer-timeout", "1h30m",
+           "--grace",          "90s",          "--max-jobs",   "5",   "--max-idle",        "10m",
+           "--log-level",      "debug"}),
+      std::nullopt);
   EXPECT_EQ(flags_.server, "far:1");
   EXPECT_EQ(flags_.id, "me");
   EXPECT_EQ(flags_.device, "cuda:1");
@@ -73,6 +75,7 @@ TEST_F(FlagsTest, FromTheCommandLine) {
   EXPECT_EQ(flags_.trainer_timeout, absl::Minutes(90));
   EXPECT_EQ(flags_.grace, absl::Seconds(90));
   EXPECT_EQ(flags_.max_jobs, 5);
+  EXPECT_EQ(flags_.max_idle, absl::Minutes(10));
   EXPECT_EQ(flags_.log_level, "debug");
 }
 
@@ -104,6 +107,8 @@ TEST_F(FlagsTest, WhatIsWrongEndsWithTwo) {
   EXPECT_EQ(Parse({"--device", "cuda:"}), 2);
   EXPECT_EQ(Parse({"--threads", "0"}), 2);
   EXPECT_EQ(Parse({"--max-jobs", "-1"}), 2);
+  EXPECT_EQ(Parse({"--max-idle", "-1s"}), 2);
+  EXPECT_EQ(Parse({"--max-idle", "0"}), std::nullopt) << "no limit";
   EXPECT_EQ(Parse({"--log-level", "loud"}), 2);
   EXPECT_EQ(Parse({"--device", "auto:1"}), 2);
   EXPECT_EQ(Parse({"--help"}), 0);

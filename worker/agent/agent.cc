@@ -40,7 +40,7 @@ Agent::Agent(Options options, ServerClient* client, Trainer* trainer, Checkpoint
 
 absl::Status Agent::Run() {
   MaybeAssignment next;
-  while (next.has_value() || (!leave_->requested() && !LastJob())) {
+  while (next.has_value() || (!leave_->requested() && !LastJob() && !IdleForTooLong())) {
     RemoveUnneededCopies();
     if (!next.has_value()) {
       HV_ASSIGN_OR_RETURN(next, Ask());
@@ -57,6 +57,7 @@ absl::Status Agent::Run() {
             *std::exchange(next, std::nullopt));
     JobResult result = job.Run();
     ++jobs_;
+    idle_since_.reset();
     crashes_in_a_row_ = result.crashed ? crashes_in_a_row_ + 1 : 0;
     if (result.report.has_value()) next = Deliver(std::move(result));
     PauseAfterCrashes();
@@ -66,6 +67,22 @@ absl::Status Agent::Run() {
 }
 
 bool Agent::LastJob() const { return options_.max_jobs > 0 && jobs_ >= options_.max_jobs; }
+
+absl::Duration Agent::AskWait() const {
+  if (options_.max_idle <= absl::ZeroDuration()) return kAskWait;
+  // The first answer that there is no work starts the clock, so it must come at once.
+  if (!idle_since_.has_value()) return absl::ZeroDuration();
+  const absl::Duration left = *idle_since_ + options_.max_idle - Clock::Real()->Now();
+  return std::clamp(left, absl::ZeroDuration(), kAskWait);
+}
+
+bool Agent::IdleForTooLong() const {
+  if (options_.max_idle <= absl::ZeroDuration() || !idle_since_.has_value()) return false;
+  if (Clock::Real()->Now() - *idle_since_ < options_.max_idle) return false;
+  spdlog::info("there was no work for {}: leaving, as --max-idle says",
+               absl::FormatDuration(options_.max_idle));
+  return true;
+}
 
 v1::SuggestRequest Agent::NewAsk(absl::Duration wait) const {
   v1::SuggestRequest ask;
@@ -80,7 +97,7 @@ v1::SuggestRequest Agent::NewAsk(absl::Duration wait) const {
 }
 
 absl::StatusOr<Agent::MaybeAssignment> Agent::Ask() {
-  v1::SuggestRequest ask = NewAsk(kAskWait);
+  v1::SuggestRequest ask = NewAsk(AskWait());
   if (!open_request_id_.empty()) ask.set_request_id(std::exchange(open_request_id_, ""));
   const absl::Time start = Clock::Real()->Now();
   const absl::StatusOr<v1::SuggestResponse> response =
@@ -106,6 +123,7 @@ Agent::MaybeAssignment Agent::TakeLast(v1::SuggestRequest ask) {
 
 Agent::MaybeAssignment Agent::Take(const v1::SuggestResponse& response, bool waited) {
   if (response.has_assignment()) return response.assignment();
+  if (!response.draining() && !idle_since_.has_value()) idle_since_ = Clock::Real()->Now();
   absl::Duration pause = waited ? absl::ZeroDuration() : kMinAskSpacing;
   if (response.draining()) pause = std::max(pause, kDrainingWait);
   if (response.has_retry_after()) pause = std::max(pause, FromProto(response.retry_after()));

@@ -30,16 +30,18 @@ class Agent {
     std::string worker_id;
     std::string host;
     std::string device;
-    std::vector<std::string> objectives;  // None: any.
-    absl::Duration grace;                 // To upload and report in, once told to leave.
-    int64_t max_jobs = 0;                 // Leave after so many; 0: never.
+    std::vector<std::string> objectives;             // None: any.
+    absl::Duration grace;                            // To upload and report in, once told to leave.
+    int64_t max_jobs = 0;                            // Leave after so many; 0: never.
+    absl::Duration max_idle = absl::ZeroDuration();  // Leave after so long without work; 0: never.
     absl::Duration checkpoint_interval = absl::Minutes(1);
   };
 
   Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
         CheckpointClient* transfers, const Leave* leave);
 
-  // Until told to leave, or max_jobs are done: OK. Otherwise the server's refusal of this worker.
+  // Until told to leave, max_jobs are done, or there was no work for max_idle: OK. Otherwise the
+  // server's refusal of this worker.
   absl::Status Run();
 
  private:
@@ -55,6 +57,9 @@ class Agent {
   // The assignment, or after the wait that the server asked for, none.
   MaybeAssignment Take(const v1::SuggestResponse& response, bool waited);
   bool LastJob() const;
+  // How long the server may keep the next ask waiting.
+  absl::Duration AskWait() const;
+  bool IdleForTooLong() const;
   void PauseAfterCrashes();
   // Removes copies of checkpoints that no trial needs any more; now and then.
   void RemoveUnneededCopies();
@@ -70,6 +75,9 @@ class Agent {
   std::string open_request_id_;
   int64_t jobs_ = 0;
   int64_t crashes_in_a_row_ = 0;
+  // Of the first answer since the last job that there is no work; a server that is away, or that
+  // drains, says nothing of the kind.
+  std::optional<absl::Time> idle_since_;
   absl::Time copies_looked_at_ = absl::InfinitePast();
 };
 

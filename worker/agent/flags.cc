@@ -140,6 +140,9 @@ void AddOtherFlags(CLI::App* app, Flags* flags) {
       ->envname("HALVING_MAX_JOBS")
       ->check(CLI::Range(0, 1'000'000'000))
       ->capture_default_str();
+  AddDuration(app, "--max-idle", &flags->max_idle,
+              "Leave when there was no work for this long; 0 for no limit", absl::ZeroDuration())
+      ->envname("HALVING_MAX_IDLE");
   app->add_option("--log-level", flags->log_level, "How much to log")
       ->envname("HALVING_LOG_LEVEL")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))

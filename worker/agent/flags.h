@@ -48,6 +48,7 @@ struct Flags {
   absl::Duration trainer_timeout = absl::Minutes(30);
   absl::Duration grace = absl::Seconds(25);
   int64_t max_jobs = 0;
+  absl::Duration max_idle = absl::ZeroDuration();
   std::string log_level = "info";
   bool is_supervised = false;  // See supervisor.h.
   CheckFlags check;

@@ -81,6 +81,7 @@ int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& devic
                .objectives = flags.objectives,
                .grace = flags.grace,
                .max_jobs = flags.max_jobs,
+               .max_idle = flags.max_idle,
                .checkpoint_interval = flags.checkpoint_interval},
               &client, &trainer, checkpoints->get(), &transfers, leave);
   spdlog::info("worker {} on {} with {} threads, server {}, checkpoints in {}", flags.id,
