@@ -3,6 +3,7 @@
 #define HALVING_WORKER_AGENT_AGENT_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ class Agent {
     absl::Duration grace;                 // To upload and report in, once told to leave.
     int64_t max_jobs = 0;                 // Leave after so many; 0: never.
     absl::Duration checkpoint_interval = absl::Minutes(1);
+    // Told in a line what the worker is at, whenever that changes. Null: nobody is.
+    std::function<void(const std::string&)> on_status;
   };
 
   Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
@@ -55,6 +58,7 @@ class Agent {
   // The assignment, or after the wait that the server asked for, none.
   MaybeAssignment Take(const v1::SuggestResponse& response, bool waited);
   bool LastJob() const;
+  void SayStatus(const std::string& status) const;
   void PauseAfterCrashes();
   // Removes copies of checkpoints that no trial needs any more; now and then.
   void RemoveUnneededCopies();
