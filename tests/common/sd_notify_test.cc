@@ -30,8 +30,8 @@ class FakeManager {
     std::memcpy(address.sun_path, name.data(), name.size());
     if (name[0] == '@') address.sun_path[0] = '\0';
     const size_t size = offsetof(sockaddr_un, sun_path) + name.size() + (name[0] == '@' ? 0 : 1);
-    HV_CHECK(bind(fd_.get(), reinterpret_cast<sockaddr*>(&address),
-                  static_cast<socklen_t>(size)) == 0)
+    HV_CHECK(bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) ==
+             0)
         << name;
   }
 

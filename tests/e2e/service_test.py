@@ -56,7 +56,7 @@ class ServiceTest(harness.EndToEndTest):
         server = self.start_notifying(manager)
         self.assertEqual(manager.next()[1], "READY=1")
         self.address = self.address_of(server)  # At once, without a second try:
-        self.assertIn("no studies", self.halving("list").lower())
+        self.assertIn("no study yet", self.halving("list"))
         server.kill(signal.SIGTERM)
         self.assertEqual(manager.next()[1], "STOPPING=1")
         self.assertEqual(server.wait(), 0, server.text())
@@ -65,10 +65,10 @@ class ServiceTest(harness.EndToEndTest):
         manager = self.manager("@halving-service-test-" + self.dir.name)
         server = self.start_notifying(manager, WATCHDOG_USEC="1000000")
         manager.wait("READY=1")
-        times = [manager.wait("WATCHDOG=1") for _ in range(5)]
-        # Four halves of a second; a loaded machine may be late, but nobody may be early.
-        self.assertGreater(times[-1] - times[0], 4 * 0.5 - 0.25)
-        self.assertLess(times[-1] - times[0], 4 * 0.5 + 2)
+        times = [manager.wait("WATCHDOG=1") for _ in range(6)]
+        # Five halves of a second, less what the first one was late.
+        self.assertGreater(times[-1] - times[0], 3.5 * 0.5)
+        self.assertLess(times[-1] - times[0], 5 * 0.5 + 2)
         server.kill(signal.SIGTERM)
         manager.wait("STOPPING=1")
 
