@@ -69,14 +69,14 @@ set(units ${PROJECT_SOURCE_DIR}/deploy/systemd)
 
 halving_package(server halving-server halving-server
   "queue and journal of hyper-parameter studies by successive halving"
-  "The daemon that hands out trials to the workers of a cluster, and keeps what came\nof them. It serves gRPC, a page, a JSON API and metrics.")
+  "The daemon that hands out trials to the workers of a cluster, and keeps\nwhat came of them. It serves gRPC, a page, a JSON API and metrics.")
 halving_package_file(server /etc/halving ${units}/server.toml)
 halving_package_file(server /lib/systemd/system ${units}/halving-server.service)
 halving_control(server ${PROJECT_SOURCE_DIR}/deploy/deb/server /etc/halving/server.toml)
 
 halving_package(worker halving-worker halving-worker
   "worker that trains what a halving-server hands out"
-  "One for each GPU of a machine. It runs a training program, halving-trainer or one\nof yours, and reports the error that it reached.")
+  "One for each GPU of a machine. It runs a training program, halving-trainer\nor one of yours, and reports the error that it reached.")
 halving_package_file(worker /etc/halving ${units}/worker.toml)
 halving_package_file(worker /lib/systemd/system ${units}/halving-worker@.service)
 halving_control(worker ${PROJECT_SOURCE_DIR}/deploy/deb/worker /etc/halving/worker.toml)
@@ -93,6 +93,8 @@ halving_package(cli halving halving
   "Plans, starts, watches and changes the studies of a halving-server, with manual\npages, completion for shells, documents and examples.")
 set(docs ${CMAKE_INSTALL_DATADIR}/doc/halving)
 halving_package_file(cli ${docs} ${PROJECT_SOURCE_DIR}/README.md)
+install(FILES ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${docs} COMPONENT cli
+        EXCLUDE_FROM_ALL OPTIONAL)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs ${PROJECT_SOURCE_DIR}/examples DESTINATION ${docs}
         COMPONENT cli EXCLUDE_FROM_ALL PATTERN __pycache__ EXCLUDE)
 
@@ -105,7 +107,7 @@ set(CPACK_PACKAGE_VENDOR "The Halving authors")
 set(CPACK_PACKAGE_CONTACT "The Halving authors <halving@localhost>")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
-set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/PackagedTimes.cmake)
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/PreparePackages.cmake)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
