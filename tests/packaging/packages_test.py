@@ -45,11 +45,20 @@ class PackagesTest(unittest.TestCase):
     def setUpClass(cls):
         cls.dir = pathlib.Path(tempfile.mkdtemp(prefix="halving-packages-"))
         cls.addClassCleanup(shutil.rmtree, cls.dir)
-        cls.run_tool("cmake", "--build", BUILD, "--target", "sbom")
+        cls.write_bills()
         cls.run_tool("cpack", "--config", BUILD / "CPackConfig.cmake", "-B", cls.dir / "made",
                      "-D", "CPACK_DEBIAN_COMPRESSION_TYPE=gzip",
                      env={**os.environ, "SOURCE_DATE_EPOCH": "86400"})
         cls.packages = {path.name.split("_")[0]: path for path in (cls.dir / "made").glob("*.deb")}
+
+    @classmethod
+    def write_bills(cls):
+        """Where the target `sbom` was not built. A test builds nothing: others use the programs now."""
+        for name in HOLDS:
+            output = BUILD / "sbom" / f"{name}.cdx.json"
+            if (harness.BIN / name).exists() and not output.exists():
+                cls.run_tool(SOURCE / "scripts" / "sbom", "--name", name, "--version", "0",
+                             "--output", output, harness.BIN / name)
 
     @classmethod
     def run_tool(cls, *args, **kwargs):
@@ -102,8 +111,8 @@ class PackagesTest(unittest.TestCase):
             for entry in HOLDS[name] + documents:
                 self.assertIn(entry, found)
             for entry, mode in found.items():
-                self.assertEqual(mode[3] == "x", entry.startswith("usr/bin/") or
-                                 "/examples/" in entry and mode[3] == "x", f"{mode} {entry}")
+                if "/examples/" not in entry:
+                    self.assertEqual(mode[3] == "x", entry.startswith("usr/bin/"), entry)
 
     def test_configuration_is_kept_and_scripts_are_shell(self):
         for name, path in self.each():
