@@ -45,8 +45,7 @@ function(halving_sbom program name)
   list(TRANSFORM headers PREPEND --header-only=)
   add_custom_command(
     OUTPUT ${output}
-    COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/scripts/sbom --name ${name}
-            --version ${PROJECT_VERSION} ${headers} --output ${output} $<TARGET_FILE:${program}>
+    COMMAND ${PROJECT_SOURCE_DIR}/scripts/sbom --name ${name} --version ${PROJECT_VERSION} ${headers} --output ${output} $<TARGET_FILE:${program}>
     DEPENDS ${program} ${PROJECT_SOURCE_DIR}/scripts/sbom
     COMMENT "Writing the bill of materials of ${name}"
     VERBATIM)
@@ -64,7 +63,6 @@ function(halving_control component folder conffile)
   set(CPACK_DEBIAN_${upper}_PACKAGE_CONTROL_STRICT_PERMISSION ON PARENT_SCOPE)
 endfunction()
 
-find_package(Python3 3.9 COMPONENTS Interpreter REQUIRED)
 set(units ${PROJECT_SOURCE_DIR}/deploy/systemd)
 
 halving_package(server halving-server halving-server
