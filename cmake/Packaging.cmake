@@ -45,7 +45,8 @@ function(halving_sbom program name)
   list(TRANSFORM headers PREPEND --header-only=)
   add_custom_command(
     OUTPUT ${output}
-    COMMAND ${PROJECT_SOURCE_DIR}/scripts/sbom --name ${name} --version ${PROJECT_VERSION} ${headers} --output ${output} $<TARGET_FILE:${program}>
+    COMMAND ${PROJECT_SOURCE_DIR}/scripts/sbom --name ${name} --version ${PROJECT_VERSION} ${headers}
+            --output ${output} $<TARGET_FILE:${program}>
     DEPENDS ${program} ${PROJECT_SOURCE_DIR}/scripts/sbom
     COMMENT "Writing the bill of materials of ${name}"
     VERBATIM)
