@@ -19,6 +19,8 @@
 #include "common/log.h"
 #include "common/open_files.h"
 #include "common/sd_notify.h"
+#include "common/server_address.h"
+#include "common/status.h"
 #include "common/version.h"
 #include "server/daemon/offline_commands.h"
 #include "server/daemon/options.h"
@@ -115,15 +117,44 @@ ServerMetrics::Sources SourcesOf(const ServerOptions& options, Engine* engine,
           .checkpoint_limit_bytes = options.max_checkpoints_bytes};
 }
 
+// Which role a call that changes something needs is checked by the service that it ends at.
+Authorize HttpAuthorize(Access* access) {
+  if (!access->needs_tokens()) return nullptr;
+  return [access](const HttpCall& call) -> absl::StatusOr<HttpCaller> {
+    const absl::string_view rule = call.path == "/metrics" ? "/http/metrics" : "/http/page";
+    HV_ASSIGN_OR_RETURN(Caller caller, access->Admit(call.authorization, rule));
+    return HttpCaller{
+        .name = caller.token, .role = RoleName(caller.role), .owner = std::move(caller.owner)};
+  };
+}
+
+// On loopback there are none: the name that it is reached by there is not the certificate's.
+TlsSource HttpCertificates(const ServerOptions& options, const TlsWatcher* tls) {
+  if (tls == nullptr || IsLoopback(options.http)) return nullptr;
+  return [tls] {
+    const TlsWatcher::Current now = tls->current();
+    return TlsIdentity{.generation = now.generation,
+                       .certificates = now.material->cert_pem,
+                       .private_key = now.material->key_pem,
+                       .client_ca = now.material->ca_pem};
+  };
+}
+
 // Null: there is none, as it was asked for or as its usual address is taken.
 absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& options,
+                                                          Access* access, const TlsWatcher* tls,
                                                           Dashboard::Parts parts) {
   if (options.http == "off") return nullptr;
-  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard = Dashboard::Start(
-      {.listen = options.http, .hosts = {options.http_hosts.begin(), options.http_hosts.end()}},
-      std::move(parts));
+  TlsSource certificates = HttpCertificates(options, tls);
+  const bool encrypted = certificates != nullptr;
+  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
+      Dashboard::Start({.listen = options.http,
+                        .http = {.hosts = {options.http_hosts.begin(), options.http_hosts.end()},
+                                 .authorize = HttpAuthorize(access),
+                                 .tls = std::move(certificates)}},
+                       std::move(parts));
   if (dashboard.ok()) {
-    spdlog::info("dashboard on http://{}", (*dashboard)->address());
+    spdlog::info("dashboard on {}://{}", encrypted ? "https" : "http", (*dashboard)->address());
   } else if (!options.http_given) {
     spdlog::warn("no dashboard: {}", std::string(dashboard.status().message()));
     return nullptr;
@@ -162,15 +193,55 @@ struct Observers {
   }
 };
 
+// Null: plaintext.
+absl::StatusOr<std::unique_ptr<TlsWatcher>> WatchCertificates(const ServerOptions& options) {
+  if (options.tls.cert.empty() && options.tls.key.empty() && options.tls.ca.empty()) return nullptr;
+  if (options.tls.cert.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls-ca or --tls-key without --tls-cert; a server that speaks TLS needs a certificate");
+  }
+  return TlsWatcher::Start(options.tls,
+                           {.inform = [](const std::string& what) { spdlog::info("{}", what); },
+                            .warn = [](const std::string& what) { spdlog::warn("{}", what); }});
+}
+
+absl::StatusOr<std::unique_ptr<Access>> OpenAccess(const ServerOptions& options) {
+  const bool needs_tokens = NeedsTokens(options);
+  if (!needs_tokens && IsExposed(options)) {
+    spdlog::warn(
+        "other machines can reach this server, and whoever does may do everything: --auth "
+        "is off");
+  }
+  if (options.insecure && IsExposed(options) && options.tls.cert.empty()) {
+    spdlog::warn("calls from other machines come in clear text, tokens included: --insecure");
+  }
+  absl::StatusOr<std::unique_ptr<Access>> access = Access::Open(
+      options.data_dir, Clock::Real(),
+      {.needs_tokens = needs_tokens, .max_calls_per_second = options.max_calls_per_second});
+  const std::string admin = Access::AdminTokenFile(options.data_dir);
+  if (access.ok() && needs_tokens && std::filesystem::exists(admin)) {
+    spdlog::info("each call needs a token; an admin's is in {}", admin);
+  }
+  return access;
+}
+
 int Serve(const ServerOptions& options) {
+  const absl::Status exposure = CheckExposure(options);
+  if (!exposure.ok()) return Fail(exposure, kExitUsage);
+  const absl::StatusOr<std::unique_ptr<TlsWatcher>> tls = WatchCertificates(options);
+  if (!tls.ok()) return Fail(tls.status(), kExitUsage);
   absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
   if (!directory.ok()) return Fail(directory.status(), kExitDataDir);
   absl::StatusOr<std::unique_ptr<SqliteJournal>> journal =
       SqliteJournal::Open(*std::move(directory));
   if (!journal.ok()) return Fail(journal.status(), JournalExitCode(journal.status()));
+  const absl::StatusOr<std::unique_ptr<Access>> access = OpenAccess(options);
+  if (!access.ok()) return Fail(access.status(), kExitDataDir);
   Observers observers;
-  absl::StatusOr<std::unique_ptr<Engine>> engine =
-      Engine::Create(journal->get(), Clock::Real(), {.compact_after = options.compact_after});
+  absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Create(
+      journal->get(), Clock::Real(),
+      {.compact_after = options.compact_after,
+       .quotas = {.checkpoint_bytes_per_study = options.max_study_checkpoints_bytes}});
   if (!engine.ok()) return Fail(engine.status(), JournalExitCode(engine.status()));
 
   observers.Attach(engine->get());
@@ -185,18 +256,22 @@ int Serve(const ServerOptions& options) {
     (*keeper)->Stop();
     (*engine)->Stop();
   };
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
-      options.listen, {keeper->get(), logs.get(), &observers.metrics}, (*journal)->secret());
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+      GrpcServer::Start(options.listen,
+                        {keeper->get(), logs.get(), &observers.metrics, access->get(), tls->get(),
+                         options.max_connections},
+                        (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
   }
   const absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
-      StartDashboard(options, {.engine = engine->get(),
-                               .channel = (*server)->InProcessChannel(),
-                               .feeds = &*observers.feeds,
-                               .metrics = &observers.metrics,
-                               .sources = SourcesOf(options, engine->get(), store->get())});
+      StartDashboard(options, access->get(), tls->get(),
+                     {.engine = engine->get(),
+                      .channel = (*server)->InProcessChannel(),
+                      .feeds = &*observers.feeds,
+                      .metrics = &observers.metrics,
+                      .sources = SourcesOf(options, engine->get(), store->get())});
   if (!dashboard.ok()) {
     return Fail(dashboard.status(),
                 absl::IsInvalidArgument(dashboard.status()) ? kExitUsage : kExitAddress);
@@ -240,6 +315,9 @@ int main(int argc, char** argv) {
       return halving::RunVerify(*parsed.options);
     case halving::ServerCommand::kRestore:
       return halving::RunRestore(*parsed.options);
+    case halving::ServerCommand::kAdminToken:
+      umask(S_IRWXG | S_IRWXO);
+      return halving::RunAdminToken(*parsed.options);
     case halving::ServerCommand::kServe:
       break;
   }

@@ -6,7 +6,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "common/crypto.h"
 #include "common/status.h"
 #include "common/version.h"
@@ -40,14 +39,14 @@ void SendTagged(const httplib::Request& request, httplib::Response& response,
   HttpServer::Send(response, 200, type, std::move(text));
 }
 
-QueryParams ParamsOf(const httplib::Request& request) {
-  return {request.params.begin(), request.params.end()};
-}
-
 }  // namespace
 
 Dashboard::Dashboard(const Options& options, Parts parts)
-    : parts_(std::move(parts)), api_(parts_.channel), index_(parts_.engine), http_(options.hosts) {}
+    : parts_(std::move(parts)),
+      api_(parts_.channel),
+      index_(parts_.engine),
+      wants_tokens_(options.http.authorize != nullptr),
+      http_(options.http) {}
 
 absl::StatusOr<std::unique_ptr<Dashboard>> Dashboard::Start(const Options& options, Parts parts) {
   auto dashboard = std::unique_ptr<Dashboard>(new Dashboard(options, std::move(parts)));
@@ -72,15 +71,17 @@ void Dashboard::Stop() {
   http_.Stop();
 }
 
-absl::StatusOr<std::string> Dashboard::ShowOverview(const OverviewQuery& query) {
-  HV_ASSIGN_OR_RETURN(v1::Overview overview, index_.Show(query));
+absl::StatusOr<std::string> Dashboard::ShowOverview(const OverviewQuery& query,
+                                                    const Scope& scope) {
+  HV_ASSIGN_OR_RETURN(v1::Overview overview, index_.Show(query, scope));
   overview.set_server_version(kVersion);
   overview.set_journal_writable(journal_writable_);
   return ToJson(overview);
 }
 
 absl::StatusOr<std::string> Dashboard::ShowTable(const JsonRequest& request) {
-  HV_ASSIGN_OR_RETURN(const std::shared_ptr<StudyFeed> feed, parts_.feeds->Find(request.path[0]));
+  HV_ASSIGN_OR_RETURN(const std::shared_ptr<StudyFeed> feed,
+                      parts_.feeds->Find(request.path[0], request.caller.owner));
   TrialMirror& mirror = feed->mirror();
   HV_ASSIGN_OR_RETURN(const TrialQuery query, TrialQuery::Parse(request.query, mirror.facts()));
   HV_RETURN_IF_ERROR(mirror.Refresh());
@@ -112,7 +113,11 @@ void Dashboard::AddRoutes() {
                [this](const JsonRequest& request) -> absl::StatusOr<std::string> {
                  HV_ASSIGN_OR_RETURN(const OverviewQuery query,
                                      OverviewQuery::Parse(request.query));
-                 return ShowOverview(query);
+                 return ShowOverview(query, request.caller.owner);
+               }});
+  http_.Serve({"GET", "/api/v1/whoami",
+               [auth = wants_tokens_](const JsonRequest& request) -> absl::StatusOr<std::string> {
+                 return CallerJson(auth, request.caller);
                }});
   http_.Serve({"GET", absl::StrCat(kStudyPath, "/table"),
                [this](const JsonRequest& request) { return ShowTable(request); }});
@@ -121,7 +126,7 @@ void Dashboard::AddRoutes() {
                      std::make_shared<const std::string>(
                          parts_.metrics->Scrape(parts_.sources, kScrapePatience)));
   });
-  http_.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
+  http_.GetOpen("/healthz", [this](const httplib::Request&, httplib::Response& response) {
     if (!journal_writable_) {
       return HttpServer::SendError(
           response, absl::UnavailableError("the disk is full: the journal cannot be written"));
@@ -133,7 +138,8 @@ void Dashboard::AddRoutes() {
 void Dashboard::AddFigure() {
   http_.Get(absl::StrCat(kStudyPath, "/figure"),
             [this](const httplib::Request& request, httplib::Response& response) {
-              const auto feed = parts_.feeds->Find(request.matches[1]);
+              const auto feed =
+                  parts_.feeds->Find(request.matches[1], HttpServer::Read(request).caller.owner);
               if (!feed.ok()) return HttpServer::SendError(response, feed.status());
               const absl::StatusOr<StudyFeed::Picture> picture = (*feed)->Figure();
               if (!picture.ok()) return HttpServer::SendError(response, picture.status());
@@ -143,17 +149,18 @@ void Dashboard::AddFigure() {
 
 void Dashboard::AddStreams() {
   using Opened = absl::StatusOr<std::unique_ptr<EventStream>>;
-  http_.Stream("/api/v1/events", [this](const httplib::Request& request) -> Opened {
-    HV_ASSIGN_OR_RETURN(const OverviewQuery query, OverviewQuery::Parse(ParamsOf(request)));
-    return StreamOverview([this, query] { return ShowOverview(query); }, &closing_);
+  http_.Stream("/api/v1/events", [this](const JsonRequest& request) -> Opened {
+    HV_ASSIGN_OR_RETURN(const OverviewQuery query, OverviewQuery::Parse(request.query));
+    return StreamOverview(
+        [this, query, scope = request.caller.owner] { return ShowOverview(query, scope); },
+        &closing_);
   });
-  http_.Stream(absl::StrCat(kStudyPath, "/events"),
-               [this](const httplib::Request& request) -> Opened {
-                 HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed,
-                                     parts_.feeds->Find(request.matches[1]));
-                 feed->Reopen();
-                 return StreamStatus(std::move(feed));
-               });
+  http_.Stream(absl::StrCat(kStudyPath, "/events"), [this](const JsonRequest& request) -> Opened {
+    HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed,
+                        parts_.feeds->Find(request.path[0], request.caller.owner));
+    feed->Reopen();
+    return StreamStatus(std::move(feed));
+  });
 }
 
 void Dashboard::AddAssets() {
@@ -165,9 +172,9 @@ void Dashboard::AddAssets() {
                                                                  httplib::Response& response) {
       SendTagged(request, response, type, etag, text);
     };
-    http_.Get(absl::StrReplaceAll(asset.path, {{".", "\\."}}), handler);
+    http_.GetOpen(asset.path, handler);
     // Its own paths are the page's business.
-    if (asset.path == "/index.html") http_.Get("/(?!api/)[^.]*", handler);
+    if (asset.path == "/index.html") http_.GetPages(handler);
   }
 }
 

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -23,8 +22,8 @@ namespace halving {
 class Dashboard {
  public:
   struct Options {
-    std::string listen;           // host:port.
-    std::set<std::string> hosts;  // Names of this server that are not its machine's.
+    std::string listen;  // host:port.
+    HttpServer::Options http;
   };
   // None is owned; all must outlive the dashboard.
   struct Parts {
@@ -53,12 +52,13 @@ class Dashboard {
   void AddAssets();
   void AddFigure();
   void AddStreams();
-  absl::StatusOr<std::string> ShowOverview(const OverviewQuery& query);
+  absl::StatusOr<std::string> ShowOverview(const OverviewQuery& query, const Scope& scope);
   absl::StatusOr<std::string> ShowTable(const JsonRequest& request);
 
   const Parts parts_;
   const JsonApi api_;
   StudyIndex index_;
+  const bool wants_tokens_;
   ClosingSignal closing_;
   std::atomic<bool> journal_writable_ = true;
   ThreadPool housekeeping_{1};

@@ -31,4 +31,13 @@ std::string ErrorJson(const absl::Status& status) {
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string CallerJson(bool wants_tokens, const HttpCaller& caller) {
+  if (!wants_tokens) return R"({"auth":"off"})";
+  return nlohmann::json({{"auth", "tokens"},
+                         {"name", caller.name},
+                         {"role", caller.role},
+                         {"owner", caller.owner}})
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace halving

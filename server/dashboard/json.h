@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "google/protobuf/message.h"
+#include "server/dashboard/http_access.h"
 
 namespace halving {
 
@@ -18,6 +19,10 @@ absl::Status FromJson(const std::string& json, google::protobuf::Message* messag
 
 // {"code": "NOT_FOUND", "message": "..."}
 std::string ErrorJson(const absl::Status& status);
+
+// Whom the page is to name: {"auth": "tokens", "name": ..., "role": ..., "owner": ...}, or
+// {"auth": "off"} where no token is needed.
+std::string CallerJson(bool wants_tokens, const HttpCaller& caller);
 
 }  // namespace halving
 

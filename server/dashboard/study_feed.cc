@@ -44,6 +44,10 @@ absl::Status AddCurves(Engine* engine, StudyUid uid, v1::Figure* figure) {
   return absl::OkStatus();
 }
 
+bool IsOf(const Scope& scope, const StudyFacts& facts) {
+  return scope.empty() || scope == facts.owner;
+}
+
 }  // namespace
 
 StudyFeed::StudyFeed(Engine* engine, LowPriority* drawing, StudyFacts facts)
@@ -260,11 +264,13 @@ absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Add(StudyFacts facts) {
   return feed;
 }
 
-absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Find(const std::string& name) {
+absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Find(const std::string& name,
+                                                            const Scope& scope) {
   // Without asking the engine, which would hold up workers for each thing that a page fetches.
   std::shared_ptr<StudyFeed> known = Known(name);
-  if (known != nullptr) return known;
+  if (known != nullptr && IsOf(scope, known->mirror().facts())) return known;
   HV_ASSIGN_OR_RETURN(StudyFacts facts, Ask(name));
+  if (!IsOf(scope, facts)) return NoStudy(name);
   const StudyUid uid = facts.uid;
   HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed, Add(std::move(facts)));
   // From now on its deletion is noticed; it may have come just before.

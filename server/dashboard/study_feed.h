@@ -107,7 +107,8 @@ class StudyFeeds : public EngineObserver {
   explicit StudyFeeds(Engine* engine) : engine_(engine) {}
 
   // NOT_FOUND: there is no such study. UNAVAILABLE: see AskEngine().
-  absl::StatusOr<std::shared_ptr<StudyFeed>> Find(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::shared_ptr<StudyFeed>> Find(const std::string& name, const Scope& scope)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // For what is made of the mirrors.
   LowPriority& drawing() { return drawing_; }

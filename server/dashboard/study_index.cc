@@ -71,6 +71,7 @@ absl::StatusOr<StudyIndex::Slice> StudyIndex::LookAt(StudyUid after) {
       Row& row = slice.rows[at->first];
       row.version = study.version();
       row.ended = study.ended();
+      row.owner = study.spec().owner;
       ShowRow(view.scheduler, study, view.now, &row.shown);
     }
     slice.last = 0;
@@ -105,14 +106,17 @@ absl::Status StudyIndex::Refresh() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Overview> StudyIndex::Show(const OverviewQuery& query) {
+absl::StatusOr<v1::Overview> StudyIndex::Show(const OverviewQuery& query, const Scope& scope) {
   MutexLock lock(&mu_);
   HV_RETURN_IF_ERROR(Refresh());
   v1::Overview overview;
   int64_t matched = 0;
   int64_t running = 0;
+  int64_t total = 0;
   for (auto at = rows_.rbegin(); at != rows_.rend(); ++at) {
+    if (!scope.empty() && scope != at->second.owner) continue;
     const v1::StudyRow& row = at->second.shown;
+    ++total;
     if (row.state() == v1::STUDY_STATE_RUNNING) ++running;
     if (!Matches(row, query)) continue;
     ++matched;
@@ -120,7 +124,7 @@ absl::StatusOr<v1::Overview> StudyIndex::Show(const OverviewQuery& query) {
     if (on_page) *overview.add_studies() = row;
   }
   overview.set_matched(matched);
-  overview.set_total(static_cast<int64_t>(rows_.size()));
+  overview.set_total(total);
   overview.set_running(running);
   overview.set_workers_connected(workers_connected_);
   overview.set_workers_busy(workers_busy_);

@@ -32,12 +32,14 @@ class StudyIndex {
   explicit StudyIndex(Engine* engine) : engine_(engine) {}
 
   // UNAVAILABLE: see AskEngine(). Leaves server_version and journal_writable to the caller.
-  absl::StatusOr<v1::Overview> Show(const OverviewQuery& query) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<v1::Overview> Show(const OverviewQuery& query, const Scope& scope)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   struct Row {
     uint64_t version = 0;  // Of the study, when it was looked at.
     bool ended = false;
+    std::string owner;
     v1::StudyRow shown;
   };
   using Rows = absl::btree_map<StudyUid, Row>;

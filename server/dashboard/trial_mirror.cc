@@ -53,6 +53,7 @@ absl::StatusOr<std::vector<MirroredTrial>> CopyOf(const Engine::View& view, Stud
 StudyFacts FactsOf(const Study& study) {
   StudyFacts facts{.uid = study.uid(),
                    .name = study.spec().name,
+                   .owner = study.spec().owner,
                    .create_time = study.create_time(),
                    .space = study.space(),
                    .rungs = {}};

@@ -45,6 +45,7 @@ struct MirroredIncumbent {
 struct StudyFacts {
   StudyUid uid = 0;
   std::string name;
+  std::string owner;
   absl::Time create_time;
   SearchSpace space;
   std::vector<int64_t> rungs;  // Epochs.

@@ -3,16 +3,21 @@
 #define HALVING_SERVER_SERVICE_GRPC_SERVER_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/tls_files.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/access/access.h"
 #include "server/service/admin_service.h"
 #include "server/service/checkpoint_service.h"
+#include "server/service/grpc_limits.h"
 #include "server/service/listener.h"
+#include "server/service/probation.h"
 #include "server/service/study_service.h"
 #include "server/service/worker_service.h"
 
@@ -26,6 +31,9 @@ class GrpcServer {
     CheckpointKeeper* keeper = nullptr;
     TrialLogs* logs = nullptr;
     ServerMetrics* metrics = nullptr;
+    Access* access = nullptr;
+    TlsWatcher* tls = nullptr;  // Null: plaintext.
+    int max_connections = 0;    // 0: as many as the limit of open files leaves room for.
   };
 
   // Binds `listen` (host:port; port 0 picks one). INVALID_ARGUMENT: no host:port. UNAVAILABLE: the
@@ -47,11 +55,14 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
+  // Hands those connections on to gRPC that there is room for.
+  void StartListener(int max_connections, ServerMetrics* metrics);
+
   GrpcServer(const Parts& parts, const std::string& secret)
-      : study_service_(parts.keeper->engine(), parts.logs),
-        worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, secret),
-        checkpoint_service_(parts.keeper, secret),
-        admin_service_(parts.keeper->engine()) {}
+      : study_service_(parts.keeper->engine(), parts.logs, parts.access),
+        worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, parts.access, secret),
+        checkpoint_service_(parts.keeper, parts.access, secret),
+        admin_service_(parts.keeper->engine(), parts.access) {}
 
   StudyServiceImpl study_service_;
   WorkerServiceImpl worker_service_;
@@ -59,6 +70,8 @@ class GrpcServer {
   AdminServiceImpl admin_service_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<MemoryLimit> memory_limit_;
+  Probation probation_;
   std::unique_ptr<Listener> listener_;  // Ends before what it hands connections to.
 };
 

@@ -17,7 +17,7 @@ namespace {
 class TrialMirrorTest : public testing::Test {
  protected:
   TrialMirror& Mirror() {
-    const auto feed = f.feeds->Find("s");
+    const auto feed = f.feeds->Find("s", "");
     HV_CHECK(feed.ok()) << feed.status();
     feed_ = *feed;
     return feed_->mirror();
@@ -87,7 +87,7 @@ TEST_F(TrialMirrorTest, ADeletedStudyIsNotFound) {
   ASSERT_EQ(f.Post("/api/v1/studies/s/stop").status, 200);
   ASSERT_THAT(f.Named(&StudyStub::DeleteStudy, "s"), IsOk());
   ServerFixture::Await("NOT_FOUND", [&] { return absl::IsNotFound(mirror.Refresh()); });
-  EXPECT_THAT(f.feeds->Find("s"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(f.feeds->Find("s", ""), StatusIs(absl::StatusCode::kNotFound));
   ASSERT_THAT(f.Create(TwoRungs("s", 6)), IsOk());
   f.Finish(0.5);
   AwaitEqual("of another study under that name");
