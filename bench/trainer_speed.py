@@ -120,7 +120,7 @@ def torch_version(args):
 def show_head(args, sides):
     torch = torch_version(args)
     version = subprocess.run([args.bin / "halving-trainer", "--version"], capture_output=True,
-                             text=True, check=True).stdout.strip()
+                             text=True, check=True).stdout.splitlines()[0]
     print(f"{version}; PyTorch {torch}; {os.cpu_count()} cores")
     print(f"{args.train_examples} images to train on, {args.validation_examples} to validate on, "
           f"{args.epochs} epochs a repeat, {args.repeats} repeats; seconds an epoch are medians")

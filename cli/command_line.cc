@@ -6,6 +6,7 @@
 #include "cli/arguments.h"
 #include "cli/text.h"
 #include "common/link_flags.h"
+#include "common/rpc_versions.h"
 #include "common/version.h"
 
 namespace halving {
@@ -55,7 +56,9 @@ CommandLine::CommandLine() : app_(std::string(kProgramAbout), "halving") {
 void CommandLine::AddGlobalFlags() {
   app_.require_subcommand(0, 1);  // Asked for later, or a misspelt one would not be named.
   app_.set_help_flag("-h,--help", "Show what there is to say, with examples");
-  app_.set_version_flag("--version", absl::StrCat("halving ", kVersion), "Show the version");
+  app_.set_version_flag(
+      "--version", [] { return VersionText(absl::StrCat("halving ", kVersion), RpcVersions()); },
+      "Show the version, with the commit and the libraries");
   app_.add_option("--server", parsed_.server, "Where halving-server listens, as HOST:PORT")
       ->envname("HALVING_SERVER")
       ->check(CLI::Validator(CheckServer, ""))

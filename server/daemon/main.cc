@@ -18,11 +18,13 @@
 #include "common/crypto.h"
 #include "common/log.h"
 #include "common/open_files.h"
+#include "common/sd_notify.h"
 #include "common/server_address.h"
 #include "common/status.h"
 #include "common/version.h"
 #include "server/daemon/offline_commands.h"
 #include "server/daemon/options.h"
+#include "server/daemon/watchdog.h"
 #include "server/dashboard/dashboard.h"
 #include "server/engine/engine.h"
 #include "server/metrics/server_metrics.h"
@@ -52,6 +54,12 @@ sigset_t StopSignals() {
   return signals;
 }
 
+// Nobody stops serving for a manager that cannot be reached.
+void SayTo(const SdNotifier& manager, absl::Status (SdNotifier::*what)() const) {
+  const absl::Status said = (manager.*what)();
+  if (!said.ok()) spdlog::warn("{}", std::string(said.message()));
+}
+
 // Blocks them for all threads, which inherit the mask; AwaitStop() takes them up.
 void PrepareSignals() {
   const sigset_t signals = StopSignals();
@@ -60,10 +68,15 @@ void PrepareSignals() {
   std::signal(SIGXFSZ, SIG_IGN);  // A file size limit is a full disk, not a reason to die.
 }
 
-void AwaitStop() {
+// Tells the service manager, if one started us, that the engine serves, and when it is to stop.
+void AwaitStop(Engine* engine) {
+  const SdNotifier manager = SdNotifier::TakeFromEnvironment();
+  SayTo(manager, &SdNotifier::Ready);
+  Watchdog watchdog(engine, manager);
   const sigset_t signals = StopSignals();
   int signal = 0;
   sigwait(&signals, &signal);
+  SayTo(manager, &SdNotifier::Stopping);
   spdlog::info("stopping: got {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
   // A second one ends at once; nothing that was acknowledged depends on a clean stop.
   std::thread([signals] {
@@ -272,7 +285,7 @@ int Serve(const ServerOptions& options) {
   (*engine)->Start();
   spdlog::info("halving-server {} listening on {}, data in {}", kVersion, (*server)->address(),
                options.data_dir);
-  AwaitStop();
+  AwaitStop(engine->get());
   if (*dashboard != nullptr) (*dashboard)->SayBye();
   (*engine)->Drain();
   (*server)->Shutdown(kShutdownGrace);

@@ -3,8 +3,10 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "common/duration_flag.h"
+#include "common/rpc_versions.h"
 #include "common/server_address.h"
 #include "common/version.h"
+#include "sqlite3.h"
 
 namespace halving {
 namespace {
@@ -24,6 +26,12 @@ it at once; nothing that was acknowledged is lost either way.
 
 Exit codes: 0 stopped; 2 usage; 3 the address cannot be bound; 4 the data directory is in use,
 unreadable, or from a newer version; 5 the journal is damaged; 1 anything else.)";
+
+std::string Version() {
+  std::vector<LibraryVersion> libraries = RpcVersions();
+  libraries.push_back({"SQLite", sqlite3_libversion()});
+  return VersionText(std::string("halving-server ") + kVersion, libraries);
+}
 
 void AddOfflineCommands(CLI::App& app, ServerOptions& options) {
   CLI::App* verify = app.add_subcommand(
@@ -149,7 +157,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   ServerOptions options;
   CLI::App app("halving-server: holds the queue of successive-halving studies for GPU workers.");
   app.footer(kFooter);
-  app.set_version_flag("--version", std::string("halving-server ") + kVersion);
+  app.set_version_flag("--version", Version);
   app.set_config("--config", "", "Read options from this file (TOML or INI)");
   app.allow_config_extras(false);  // A misspelt line must not go unnoticed.
   app.add_option("--listen", options.listen, "Address and port to serve gRPC on; port 0 picks one")

@@ -115,6 +115,15 @@ TEST_F(FlagsTest, WhatIsWrongEndsWithTwo) {
   EXPECT_EQ(Parse({"--version"}), 0);
 }
 
+TEST_F(FlagsTest, ABareNumberIsAGpu) {
+  EXPECT_EQ(Parse({"--device", "3"}), std::nullopt);
+  EXPECT_EQ(flags_.device, "cuda:3");
+  EXPECT_EQ(Parse({"--device", "cpu"}), std::nullopt);
+  EXPECT_EQ(flags_.device, "cpu");
+  EXPECT_EQ(Parse({"--device", "-1"}), 2);
+  EXPECT_EQ(Parse({"--device", "12345"}), 2);
+}
+
 TEST_F(FlagsTest, DeviceNamesTheWorker) {
   flags_.trainer = "true";
   flags_.device = "cuda:3";

@@ -26,6 +26,11 @@ constexpr size_t kRandomIdBytes = 16;
 constexpr absl::Duration kLookAtCopiesEvery = absl::Seconds(10);
 constexpr absl::Duration kFindUnneededTimeout = absl::Seconds(2);
 
+std::string StatusOf(const v1::Assignment& assignment) {
+  return absl::StrCat("trial ", assignment.trial_id(), " of study ", assignment.study(),
+                      ", from epoch ", assignment.from_epoch(), " to ", assignment.to_epoch());
+}
+
 }  // namespace
 
 Agent::Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
@@ -43,9 +48,11 @@ absl::Status Agent::Run() {
   while (next.has_value() || (!leave_->requested() && !LastJob() && !IdleForTooLong())) {
     RemoveUnneededCopies();
     if (!next.has_value()) {
+      SayStatus(absl::StrCat("asking ", client_->address(), " for a trial, after ", jobs_));
       HV_ASSIGN_OR_RETURN(next, Ask());
       continue;
     }
+    SayStatus(StatusOf(*next));
     Job job({.id = options_.worker_id,
              .client = client_,
              .trainer = trainer_,
@@ -64,6 +71,10 @@ absl::Status Agent::Run() {
   }
   trainer_->Shutdown();
   return absl::OkStatus();
+}
+
+void Agent::SayStatus(const std::string& status) const {
+  if (options_.on_status != nullptr) options_.on_status(status);
 }
 
 bool Agent::LastJob() const { return options_.max_jobs > 0 && jobs_ >= options_.max_jobs; }

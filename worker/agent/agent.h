@@ -3,6 +3,7 @@
 #define HALVING_WORKER_AGENT_AGENT_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,6 +36,8 @@ class Agent {
     int64_t max_jobs = 0;                            // Leave after so many; 0: never.
     absl::Duration max_idle = absl::ZeroDuration();  // Leave after so long without work; 0: never.
     absl::Duration checkpoint_interval = absl::Minutes(1);
+    // Told in a line what the worker is at, whenever that changes. Null: nobody is.
+    std::function<void(const std::string&)> on_status;
   };
 
   Agent(Options options, ServerClient* client, Trainer* trainer, CheckpointDir* checkpoints,
@@ -60,6 +63,7 @@ class Agent {
   // How long the server may keep the next ask waiting.
   absl::Duration AskWait() const;
   bool IdleForTooLong() const;
+  void SayStatus(const std::string& status) const;
   void PauseAfterCrashes();
   // Removes copies of checkpoints that no trial needs any more; now and then.
   void RemoveUnneededCopies();

@@ -17,10 +17,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/duration_flag.h"
 #include "common/link_flags.h"
+#include "common/rpc_versions.h"
 #include "common/server_address.h"
 #include "common/status.h"
 #include "common/version.h"
@@ -59,8 +61,11 @@ constexpr char kCheckExamples[] = R"(Example:
 
 Exit codes: 0 nothing is wrong; 1 something is, or a signal came; 2 flags or device.)";
 
-// "cpu", "cuda:0", or another name that a trainer knows.
-std::string CheckDevice(const std::string& device) {
+// "cpu", "cuda:0", or another name that a trainer knows; or a bare number, that of a GPU, which is
+// how the instances of a systemd unit are told apart.
+std::string CheckDevice(std::string& device) {
+  uint32_t index = 0;
+  if (absl::SimpleAtoi(device, &index)) device = absl::StrCat("cuda:", index);
   if (device == kAutoDevice) return "";
   const size_t colon = device.find(':');
   const std::string kind = device.substr(0, colon);
@@ -69,13 +74,13 @@ std::string CheckDevice(const std::string& device) {
                        number.size() <= 4 &&
                        std::all_of(kind.begin(), kind.end(), absl::ascii_islower) &&
                        std::all_of(number.begin(), number.end(), absl::ascii_isdigit);
-  return is_good ? "" : "\"" + device + "\" is not a device; give cpu, cuda:N or auto";
+  return is_good ? "" : "\"" + device + "\" is not a device; give cpu, cuda:N, N or auto";
 }
 
 void AddDeviceFlag(CLI::App* app, std::string* device, const std::string& what) {
   app->add_option("--device", *device, what)
       ->envname("HALVING_DEVICE")
-      ->check(CLI::Validator(CheckDevice, ""));
+      ->transform(CLI::Validator(CheckDevice, ""));
 }
 
 void AddThreadsFlag(CLI::App* app, int* threads, const std::string& what) {
@@ -100,7 +105,7 @@ void AddPlaceFlags(CLI::App* app, Flags* flags) {
                   "Name of this worker, one per process [<host>:<device>, or <host>:cpu:<pid>]")
       ->envname("HALVING_WORKER_ID");
   AddDeviceFlag(app, &flags->device,
-                "cpu; cuda:N, the trainer's cuda:0; or auto, a worker for each GPU [cpu]");
+                "cpu; cuda:N or N, the trainer's cuda:0; or auto, a worker for each GPU [cpu]");
   app->add_option("--checkpoint-dir", flags->checkpoint_dir,
                   "Folder for checkpoints, shared by the workers of this machine; the server's own "
                   "one, on a file system that both see, spares sending the bytes")
@@ -152,7 +157,9 @@ void AddOtherFlags(CLI::App* app, Flags* flags) {
                   "File with lines such as device = \"cuda:0\" (Env:HALVING_WORKER_CONFIG)",
                   /*config_required=*/config != nullptr);
   app->allow_config_extras(false);  // A misspelt line must not go unnoticed.
-  app->set_version_flag("--version", absl::StrCat("halving-worker ", kVersion));
+  app->set_version_flag("--version", [] {
+    return VersionText(absl::StrCat("halving-worker ", kVersion), RpcVersions());
+  });
 }
 
 void AddCheckCommand(CLI::App* app, Flags* flags) {

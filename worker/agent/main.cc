@@ -19,6 +19,7 @@
 #include "common/chunk_memory.h"
 #include "common/crypto.h"
 #include "common/log.h"
+#include "common/sd_notify.h"
 #include "common/status.h"
 #include "spdlog/spdlog.h"
 #include "worker/agent/agent.h"
@@ -56,7 +57,13 @@ std::string ServerTag(const std::string& address) {
   return absl::BytesToHexString(Sha256(address).substr(0, 4));
 }
 
-int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& device, Leave* leave) {
+// Nobody stops training for a service manager that cannot be reached.
+void WarnUnless(const absl::Status& said) {
+  if (!said.ok()) spdlog::warn("{}", std::string(said.message()));
+}
+
+int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& device,
+          const SdNotifier& manager, Leave* leave) {
   const absl::StatusOr<std::shared_ptr<ServerLink>> link =
       ServerLink::Make(flags.server, flags.link);
   if (!link.ok()) {
@@ -82,10 +89,12 @@ int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& devic
                .grace = flags.grace,
                .max_jobs = flags.max_jobs,
                .max_idle = flags.max_idle,
-               .checkpoint_interval = flags.checkpoint_interval},
+               .checkpoint_interval = flags.checkpoint_interval,
+               .on_status = [&](const std::string& text) { WarnUnless(manager.Status(text)); }},
               &client, &trainer, checkpoints->get(), &transfers, leave);
   spdlog::info("worker {} on {} with {} threads, server {}, checkpoints in {}", flags.id,
                device.shown, flags.threads, flags.server, (*checkpoints)->path());
+  WarnUnless(manager.Ready());  // A server that is away is waited for, and no reason to fail.
   if (const absl::Status s = agent.Run(); !s.ok()) {
     spdlog::error("{}", std::string(s.message()));
     return kRefused;
@@ -100,23 +109,25 @@ int Unusable(const absl::Status& why) {
 }
 
 // One worker on `flags`, whose device is known.
-int ServeOne(const Flags& given, const HostFacts& facts, const VisibleGpus& gpus) {
+int ServeOne(const Flags& given, const HostFacts& facts, const VisibleGpus& gpus,
+             const SdNotifier& manager) {
   const absl::StatusOr<Flags> flags = ResolveFlags(given, facts);
   if (!flags.ok()) return Unusable(flags.status());
   const absl::StatusOr<TrainerDevice> device = ChooseDevice(flags->device, gpus);
   if (!device.ok()) return Unusable(device.status());
   Leave leave;
-  const SignalWatcher watcher(&leave);  // Before gRPC and the rest start their threads.
+  // Before gRPC and the rest start their threads.
+  const SignalWatcher watcher(&leave, [&manager] { WarnUnless(manager.Stopping()); });
   absl::StatusOr<std::unique_ptr<SupervisorWatch>> supervisor;
   if (given.is_supervised) {
     supervisor = SupervisorWatch::Start(&leave);
     if (!supervisor.ok()) return Unusable(supervisor.status());
   }
-  return Serve(*flags, facts, *device, &leave);
+  return Serve(*flags, facts, *device, manager, &leave);
 }
 
 // A worker for each GPU, as processes of their own.
-int ServeAll(const Flags& given, const HostFacts& facts, size_t gpus,
+int ServeAll(const Flags& given, const HostFacts& facts, size_t gpus, const SdNotifier& manager,
              std::vector<std::string> arguments) {
   arguments[0] = facts.program;  // Whatever we were called, and wherever.
   Supervisor::Options options;
@@ -125,7 +136,10 @@ int ServeAll(const Flags& given, const HostFacts& facts, size_t gpus,
     options.programs.push_back({device, SupervisedArguments(arguments, device, given.id,
                                                             given.workers_on_host > 0, gpus)});
   }
-  return Supervisor(std::move(options)).Run();
+  Supervisor supervisor(std::move(options));
+  WarnUnless(manager.Ready());
+  WarnUnless(manager.Status(absl::StrCat(gpus, " workers, one for each GPU")));
+  return supervisor.Run();
 }
 
 // The device of one process.
@@ -134,10 +148,10 @@ std::string FirstDevice(const VisibleGpus& visible) {
 }
 
 int ServeAuto(Flags given, const HostFacts& facts, const VisibleGpus& visible,
-              std::vector<std::string> arguments) {
+              const SdNotifier& manager, std::vector<std::string> arguments) {
   const absl::Status& why = visible.nvidia_smi;
   if (why.ok() && visible.gpus.size() > 1) {
-    return ServeAll(given, facts, visible.gpus.size(), std::move(arguments));
+    return ServeAll(given, facts, visible.gpus.size(), manager, std::move(arguments));
   }
   if (absl::IsNotFound(why))
     spdlog::info("--device auto: no GPU, since {}", std::string(why.message()));
@@ -145,7 +159,7 @@ int ServeAuto(Flags given, const HostFacts& facts, const VisibleGpus& visible,
     spdlog::warn("--device auto: training on the CPU, since {}", std::string(why.message()));
   }
   given.device = FirstDevice(visible);
-  return ServeOne(given, facts, visible);
+  return ServeOne(given, facts, visible, manager);
 }
 
 int Check(Flags given, const HostFacts& facts, const VisibleGpus& visible) {
@@ -185,13 +199,14 @@ int Main(int argc, char** argv) {
   // Of what a trainer prints, a check shows only what its findings quote.
   const std::string log_level = given.check.is_asked_for ? "error" : given.log_level;
   if (const absl::Status log = InitLog(log_level); !log.ok()) return Unusable(log);
+  const SdNotifier manager = SdNotifier::TakeFromEnvironment();  // Not for trainers.
   const absl::StatusOr<HostFacts> facts = HostFacts::Read();
   if (!facts.ok()) return Unusable(facts.status());
   const bool needs_gpus = given.device == kAutoDevice || absl::StartsWith(given.device, "cuda");
   const VisibleGpus visible = needs_gpus ? VisibleGpus::Read() : VisibleGpus();
   if (given.check.is_asked_for) return Check(std::move(given), *facts, visible);
-  if (given.device != kAutoDevice) return ServeOne(given, *facts, visible);
-  return ServeAuto(std::move(given), *facts, visible, {argv, argv + argc});
+  if (given.device != kAutoDevice) return ServeOne(given, *facts, visible, manager);
+  return ServeAuto(std::move(given), *facts, visible, manager, {argv, argv + argc});
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <initializer_list>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -30,7 +31,8 @@ sigset_t LeaveSignals() {
   return signals;
 }
 
-SignalWatcher::SignalWatcher(Leave* leave) : leave_(leave) {
+SignalWatcher::SignalWatcher(Leave* leave, std::function<void()> on_leave)
+    : leave_(leave), on_leave_(std::move(on_leave)) {
   const sigset_t signals = LeaveSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal_fd_.Reset(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -53,6 +55,7 @@ void SignalWatcher::Loop() {
     if (leave_->requested()) _exit(128 + number);
     spdlog::info("SIG{}: leaving; a second signal ends at once", sigabbrev_np(number));
     leave_->Request(absl::StrCat("worker is leaving (SIG", sigabbrev_np(number), ")"));
+    if (on_leave_ != nullptr) on_leave_();
   }
 }
 

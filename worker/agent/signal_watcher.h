@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include <functional>
 #include <thread>
 
 #include "common/unique_fd.h"
@@ -23,7 +24,8 @@ sigset_t LeaveSignals();
 // To be made before any other thread, which then inherits the mask. Thread-compatible.
 class SignalWatcher {
  public:
-  explicit SignalWatcher(Leave* leave);  // Not owned.
+  // `leave` is not owned. `on_leave` is called once, on the thread of ours, with the first signal.
+  explicit SignalWatcher(Leave* leave, std::function<void()> on_leave = nullptr);
   ~SignalWatcher();
 
   SignalWatcher(const SignalWatcher&) = delete;
@@ -33,6 +35,7 @@ class SignalWatcher {
   void Loop();
 
   Leave* const leave_;
+  const std::function<void()> on_leave_;
   UniqueFd signal_fd_;
   WakeEvent quit_;
   std::thread thread_;

@@ -12,6 +12,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/build_info.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -42,11 +43,15 @@ struct Flags {
   std::string log_level = "info";
 };
 
+std::string Version() {
+  return VersionText(absl::StrCat("halving-trainer ", kVersion, ", ", TorchVersion()),
+                     BaseVersions());
+}
+
 void AddFlags(CLI::App* app, Flags* flags) {
   flags->threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   app->footer(kExample);
-  app->set_version_flag("--version",
-                        absl::StrCat("halving-trainer ", kVersion, ", ", TorchVersion()));
+  app->set_version_flag("--version", Version);
   app->set_config("--config", "", "Read flags from this file");
   app->allow_config_extras(false);  // A misspelt line must not go unnoticed.
   app->add_option("--device", flags->device, "Train on cpu, cuda or cuda:N")
