@@ -39,7 +39,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     && groupadd --gid 970 halving \
     && useradd --uid 970 --gid 970 --no-create-home --home-dir /var/lib/halving \
         --shell /usr/sbin/nologin halving \
-    && install -d -o halving -g halving -m 0750 /var/lib/halving
+    && install -d -o halving -g halving -m 0750 /var/lib/halving /etc/halving
 COPY --from=build /out/ /usr/bin/
 COPY --chmod=0755 docker/worker-health /usr/bin/halving-health
 

@@ -1,0 +1,132 @@
+"""Builds our images without a container engine, and runs the compose file: scripts/test-images.
+
+    images.py build NAME...   builds docker/NAME.Dockerfile, each in turn
+    images.py compose         builds server and worker, starts what compose.yaml says, runs a study
+                              to its end and stops all of it
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+
+import compose
+import image
+import process
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+STORE = pathlib.Path(os.environ.get("HALVING_IMAGES", SOURCE / "build" / "images"))
+STUDY = {"study": {
+    "name": "in-containers",
+    "objective": "lenet",
+    "objective_options": {"train_examples": 400, "validation_examples": 200},
+    "parameters": [{"name": "learning_rate", "float": {"min": 0.01, "max": 1, "log": True}},
+                   {"name": "batch_size", "int": {"min": 32, "max": 128}}],
+    "halving": {"min_epochs": 1, "max_epochs": 2, "eta": 2},
+    "limits": {"max_evaluations": 6},
+}}
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def size_mb(built):
+    """Of all its files, as they lie in the layers."""
+    return sum(path.lstat().st_size for layer in built.layers for path in layer.rglob("*")
+               if path.is_file() and not path.is_symlink()) / 1e6
+
+
+def build(names):
+    builder = image.Builder(SOURCE, STORE, say)
+    os.chdir(SOURCE)
+    images = {}
+    for name in names:
+        started = time.monotonic()
+        built = builder.build(f"docker/{name}.Dockerfile")
+        say(f"halving-{name}: {size_mb(built):.0f} MB, {time.monotonic() - started:.0f} s")
+        images[f"halving-{name}"] = built
+    return images
+
+
+def check(what, holds, shown=""):
+    if not holds:
+        raise AssertionError(f"{what}: it is not so\n{shown}")
+    say(f"  {what}")
+
+
+def halving(server, *args, text=None, timeout_s=300):
+    """Like `docker compose exec -T server halving ...`: its standard output."""
+    done = server.running.execute(["halving", *args], timeout_s=timeout_s, input=text)
+    if done.returncode != 0:
+        raise AssertionError(f"halving {args} ended with {done.returncode}\n{done.stdout}"
+                             f"{done.stderr}")
+    return done.stdout
+
+
+def try_study(project):
+    server = project.containers["server"][0]
+    halving(server, "create", "-", text=json.dumps(STUDY))
+    halving(server, "watch", "in-containers", "--color", "never")
+    status = json.loads(halving(server, "status", "in-containers", "--json"))
+    check("a study ran to its end", status["state"] == "STUDY_STATE_COMPLETED", status)
+    trials = json.loads(halving(server, "workers", "--json"))
+    check("both workers are known", len(trials["workers"]) == 2, trials)
+
+
+def try_stop(project):
+    for service in ("worker", "server"):
+        for one in project.containers[service]:
+            code = one.stop()
+            check(f"{one.name} left with 0 on {one.image.stop_signal}", code == 0,
+                  f"ended with {code}\n{one.text()}")
+
+
+def try_users(project):
+    for service in ("server", "worker"):
+        for one in project.containers[service]:
+            done = one.running.execute(["id", "--user"])
+            check(f"{one.name} runs as uid 970", done.stdout.strip() == "970", done)
+            check(f"{one.name} cannot write its root",
+                  one.running.execute(["touch", "/usr/bin/x"]).returncode != 0)
+
+
+def run_compose(overlays):
+    images = build(["server", "worker"])
+    files = [SOURCE / "docker" / name for name in ("compose.yaml", *overlays)]
+    folder = STORE / "compose"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    process.leave_namespaces(process.CLONE_NEWNET)
+    with compose.Project(compose.load(*files), images, folder, SOURCE / "docker") as project:
+        say(f"{' and '.join(file.name for file in files)}: up")
+        try:
+            project.up()
+            for one in project.containers["worker"]:
+                one.await_health(60)
+            check("server and workers are healthy", True)
+            try_users(project)
+            try_study(project)
+            try_stop(project)
+        except BaseException:
+            say(project.logs())
+            raise
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1] not in ("build", "compose"):
+        sys.exit(__doc__)
+    process.leave_namespaces(process.CLONE_NEWNS)
+    if sys.argv[1] == "build":
+        build(sys.argv[2:])
+    else:
+        run_compose(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (AssertionError, RuntimeError, ValueError) as error:
+        sys.exit(f"FAILED: {error}")
