@@ -175,6 +175,54 @@ class DockerfilesTest(FileTest):
         self.assertRegex(lines[0], "^torch==")
 
 
+class MergeTest(unittest.TestCase):
+    """compose.py's reading, where the compose library may not be there to compare."""
+
+    def merged(self, base, over):
+        loaded = [yaml.load(text, compose._Loader) for text in (base, over)]
+        return compose.merge_services({}, compose.merge_services(*loaded))
+
+    def test_maps_are_merged_lists_appended_and_commands_replaced(self):
+        self.assertEqual(
+            self.merged("services: {a: {environment: {X: 1, Y: 2}, secrets: [s], command: [b, c]}}",
+                        "services: {a: {environment: {Y: 3}, secrets: [s, t], command: [d]}}"),
+            {"services": {"a": {"environment": {"X": 1, "Y": 3}, "secrets": ["s", "t"],
+                                "command": ["d"]}}})
+
+    def test_override_and_reset_take_the_place_of_what_was(self):
+        self.assertEqual(
+            self.merged("services: {a: {ports: ['1:1'], deploy: {x: 1, y: 2}}}",
+                        "services: {a: {ports: !override ['2:2'], deploy: {x: !reset null}}}"),
+            {"services": {"a": {"ports": ["2:2"], "deploy": {"y": 2}}}})
+
+    def test_services_come_after_those_that_they_need(self):
+        needs = lambda *names: {"depends_on": {name: {} for name in names}}
+        self.assertEqual(compose.in_order({"a": needs("b", "c"), "b": needs("c"), "c": {}}),
+                         ["c", "b", "a"])
+        with self.assertRaises(compose.ComposeError):
+            compose.in_order({"a": needs("b"), "b": needs("a")})
+
+    def test_durations(self):
+        self.assertEqual([compose.seconds(text) for text in ("5s", "1m", "1m30s")], [5, 60, 90])
+        for text in ("", "5", "soon"):
+            with self.assertRaises(compose.ComposeError):
+                compose.seconds(text)
+
+
+class DocsTest(unittest.TestCase):
+
+    def test_the_example_of_an_image_of_ones_own_can_be_read(self):
+        text = (SOURCE / "docs" / "containers.md").read_text(encoding="utf-8")
+        block, = re.findall(r"```dockerfile\n(.*?)```", text, re.DOTALL)
+        steps = dockerfile.parse(block).stages[-1].instructions
+        users = [step.value for step in steps if step.name == "USER"]
+        self.assertEqual(users[-1], "970:970")
+        known = variables_of("halving-worker")
+        for step in steps:
+            if step.name == "ENV":
+                self.assertLessEqual({key for key, _ in step.pairs()}, known)
+
+
 class ComposeTest(FileTest):
 
     def each(self):

@@ -76,6 +76,14 @@ def try_study(project):
     check("both workers are known", len(trials["workers"]) == 2, trials)
 
 
+def try_health(project):
+    """The checks can fail, too."""
+    server, worker = project.containers["server"][0], project.containers["worker"][0]
+    for one, wrong in ((server, "HALVING_HTTP=0.0.0.0:1"), (worker, "HALVING_SERVER=server:1")):
+        done = one.running.execute(["env", wrong, *one.image.health["test"]])
+        check(f"{one.name} is unhealthy with {wrong}", done.returncode != 0, done)
+
+
 def try_stop(project):
     for service in ("worker", "server"):
         for one in project.containers[service]:
@@ -107,6 +115,7 @@ def run_compose(overlays):
             for one in project.containers["worker"]:
                 one.await_health(60)
             check("server and workers are healthy", True)
+            try_health(project)
             try_users(project)
             try_study(project)
             try_stop(project)
