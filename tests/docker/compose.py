@@ -130,8 +130,9 @@ class Container:
         named = {mount["target"] for mount in found}
         for target in self.image.volumes:
             if target not in named:  # VOLUME: an anonymous one.
-                source = self._project.volume(f"{self.name}{target.replace('/', '-')}", root, target)
-                found.append({"source": str(source), "target": target})
+                name = self.name + target.replace("/", "-")
+                found.append({"source": str(self._project.volume(name, root, target)),
+                              "target": target})
         found += [{"source": None, "target": target} for target in self.service.get("tmpfs", [])]
         for name in self.service.get("secrets", []):
             found.append({"source": str(self._project.secret(name)),
@@ -145,7 +146,8 @@ class Container:
         environment = {"HOME": "/", "HOSTNAME": self.name, **self.image.env,
                        **service.get("environment", {})}
         uid, gid = process.ids(root, self.image.user)
-        return {"root": str(root), "mounts": self._mounts(root), "uid": uid, "gid": gid,
+        return {"root": str(root), "hostname": self.name, "mounts": self._mounts(root),
+                "uid": uid, "gid": gid,
                 "env": {key: str(value) for key, value in environment.items()},
                 "args": [*service.get("entrypoint", self.image.entrypoint), *command],
                 "workdir": self.image.workdir, "read_only": service.get("read_only", False),

@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -92,6 +93,8 @@ def restrict(config):
 
 def main():
     config = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
+    if "hostname" in config:
+        socket.sethostname(config["hostname"])
     make_mounts(config)
     os.chroot(config["root"])
     os.chdir("/")

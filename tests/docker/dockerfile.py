@@ -112,7 +112,7 @@ def _mount(text, line):
     """A --mount=type=cache,target=DIR."""
     mount = dict(part.partition("=")[::2] for part in text.split(","))
     if mount.get("type") != "cache" or not mount.get("target", "").startswith("/"):
-        raise DockerfileError(f"line {line}: --mount={text}: only type=cache with a target is known")
+        raise DockerfileError(f"line {line}: --mount={text}: only type=cache with a target")
     if not set(mount) <= CACHE_KEYS:
         raise DockerfileError(f"line {line}: --mount={text}: known are {sorted(CACHE_KEYS)}")
     return mount

@@ -1,4 +1,4 @@
-"""docker/: what holds for every Dockerfile and compose file without building or starting anything."""
+"""docker/: what holds for every Dockerfile and compose file, without building or starting one."""
 
 import json
 import os
@@ -257,8 +257,9 @@ class ComposeTest(FileTest):
         for key in ("command", "entrypoint", "image", "deploy", "read_only",
                     "cap_drop", "security_opt", "tmpfs", "restart"):
             self.assertEqual(theirs.get(key), ours.get(key), key)
-        self.assertEqual([f"{port.get('host_ip', '')}:{port['published']}:{port['target']}".strip(":")
-                          for port in theirs.get("ports", [])], ours.get("ports", []))
+        ports = [f"{port.get('host_ip', '')}:{port['published']}:{port['target']}".strip(":")
+                 for port in theirs.get("ports", [])]
+        self.assertEqual(ports, ours.get("ports", []))
         self.assertEqual([secret["source"] for secret in theirs.get("secrets", [])],
                          ours.get("secrets", []))
         conditions = {name: {"condition": other["condition"]}

@@ -44,7 +44,7 @@ class Image:
     health: dict = dataclasses.field(default_factory=dict)  # Its flags, and "test": a list.
 
     def extended(self, layer, key):
-        return dataclasses.replace(self, layers=self.layers + [layer] * (layer is not None), key=key)
+        return dataclasses.replace(self, layers=[*self.layers, layer], key=key)
 
 
 @contextlib.contextmanager
@@ -113,6 +113,7 @@ class Builder:
         self._store = pathlib.Path(store)
         self._layers = self._store / "layers"
         self._layers.mkdir(parents=True, exist_ok=True)
+        self._scratch = self._store / f"scratch-{os.getpid()}"
         self._log = log
 
     def build(self, path, build_args=None):
@@ -193,10 +194,12 @@ class Builder:
             return image.extended(layer, key)
         self._log(f"  {what}")
         started = time.monotonic()
-        scratch = self._store / "scratch"
-        with overlay(image.layers, scratch) as root:
-            work(root)
-        (scratch / "upper").rename(layer)
+        try:
+            with overlay(image.layers, self._scratch) as root:
+                work(root)
+            (self._scratch / "upper").rename(layer)
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         self._log(f"    {time.monotonic() - started:.1f} s")
         return image.extended(layer, key)
 
@@ -209,7 +212,7 @@ class Builder:
 
         def work(root):
             uid, gid = process.ids(root, image.user)
-            log = self._store / "run.log"
+            log = self._scratch / "run.log"
             with open(log, "wb") as out:
                 code = process.run(
                     {"root": str(root), "mounts": process.build_mounts() + mounts, "uid": uid,
@@ -249,7 +252,7 @@ class Builder:
                              "cannot be had here")
 
         def work(root):
-            with overlay(images[stage].layers, self._store / "scratch-from") as other:
+            with overlay(images[stage].layers, self._scratch / "from") as other:
                 for source in sources:
                     top = container.inside(other, os.path.join("/", source))
                     if not top.exists():
@@ -276,7 +279,7 @@ class Builder:
 
 
 def copy(everything, root, target, flags):
-    """Copies a file, or what is in a folder, as COPY does. everything[0] is the one that was named."""
+    """Copies a file, or what is in a folder, as COPY does; everything[0] is what was named."""
     uid, gid = process.ids(root, flags.get("chown", "0:0"))
     to = container.inside(root, target)
     top = everything[0]

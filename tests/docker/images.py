@@ -34,9 +34,10 @@ def say(text):
 
 
 def size_mb(built):
-    """Of all its files, as they lie in the layers."""
-    return sum(path.lstat().st_size for layer in built.layers for path in layer.rglob("*")
-               if path.is_file() and not path.is_symlink()) / 1e6
+    """Of all its layers; a file of several names counts once."""
+    found = {(stat.st_dev, stat.st_ino): stat.st_blocks * 512 for layer in built.layers
+             for stat in (path.lstat() for path in layer.rglob("*"))}
+    return sum(found.values()) / 1e6
 
 
 def build(names):
@@ -71,9 +72,9 @@ def try_study(project):
     halving(server, "create", "-", text=json.dumps(STUDY))
     halving(server, "watch", "in-containers", "--color", "never")
     status = json.loads(halving(server, "status", "in-containers", "--json"))
-    check("a study ran to its end", status["state"] == "STUDY_STATE_COMPLETED", status)
-    trials = json.loads(halving(server, "workers", "--json"))
-    check("both workers are known", len(trials["workers"]) == 2, trials)
+    check("a study ran to its end", status["study"]["state"] == "STUDY_STATE_COMPLETED", status)
+    shown = json.loads(halving(server, "workers", "--json"))
+    check("both workers are known", len(shown["workers"]) == 2, shown)
 
 
 def try_health(project):
