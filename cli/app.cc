@@ -88,7 +88,13 @@ std::optional<int> RunHidden(const CommandTree& tree, const std::vector<std::str
 
 int RunChosen(Parsed* parsed, Console* console) {
   ApplyColor(parsed->color, console);
-  Client client(*NormalizeServer(parsed->server), *ParseHumanDuration(parsed->timeout));
+  const absl::StatusOr<std::shared_ptr<ServerLink>> link =
+      ServerLink::Make(*NormalizeServer(parsed->server), parsed->link);
+  if (!link.ok()) {
+    *console->err << "error: " << Printable(link.status().message()) << "\n";
+    return kExitUsage;
+  }
+  Client client(**link, *ParseHumanDuration(parsed->timeout));
   const int code = parsed->action(&client, console);
   console->out->flush();
   if (code == kExitOk && !*console->out) {

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/text.h"
+#include "common/rpc_status.h"
 #include "common/status.h"
 #include "grpcpp/grpcpp.h"
 
@@ -19,7 +20,7 @@ constexpr int kKeepaliveTimeMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kMaxReconnectMs = 5'000;
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& server) {
+std::shared_ptr<grpc::Channel> Connect(const ServerLink& link) {
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(-1);  // The default of 4 MiB refuses big pages.
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
@@ -28,12 +29,7 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& server) {
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
   // A proxy for the web, named by the environment, does not lead to a server next door.
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), args);
-}
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  // Both libraries number the codes alike.
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  return link.Open(args);
 }
 
 template <typename Request>
@@ -70,7 +66,9 @@ constexpr Advice kAdvice[] = {
      "if the message names no other way: is this a halving-server, and of the same version? "
      "`halving --version` tells ours"},
     {absl::StatusCode::kUnauthenticated, "the server does not know you (UNAUTHENTICATED)",
-     "ask whoever runs the server for access"},
+     "give the token you were given by HALVING_TOKEN or --token-file; who runs the server makes "
+     "one "
+     "with `halving token create`"},
     {absl::StatusCode::kPermissionDenied, "not allowed (PERMISSION_DENIED)",
      "ask whoever runs the server for access"},
     {absl::StatusCode::kCancelled, "the call was cut off (CANCELLED)",
@@ -102,19 +100,21 @@ bool IsConnectionLoss(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsCancelled(status);
 }
 
-Client::Client(std::string server, absl::Duration timeout)
-    : server_(std::move(server)),
+Client::Client(const ServerLink& link, absl::Duration timeout)
+    : server_(link.address()),
       timeout_(timeout),
-      channel_(Connect(server_)),
-      stub_(v1::StudyService::NewStub(channel_)) {}
+      channel_(Connect(link)),
+      stub_(v1::StudyService::NewStub(channel_)),
+      admin_(v1::AdminService::NewStub(channel_)) {}
 
-template <typename Request, typename Response>
-absl::StatusOr<Response> Client::Call(Rpc<Request, Response> rpc, const Request& request) {
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> Client::CallOn(Stub* stub, Rpc<Stub, Request, Response> rpc,
+                                        const Request& request) {
   grpc::ClientContext context;
   // A span: gRPC counts it from its own monotonic clock.
   context.set_deadline(gpr_time_from_millis(absl::ToInt64Milliseconds(timeout_), GPR_TIMESPAN));
   Response response;
-  HV_RETURN_IF_ERROR(FromGrpc((stub_.get()->*rpc)(&context, request, &response)));
+  HV_RETURN_IF_ERROR(FromGrpc((stub->*rpc)(&context, request, &response)));
   return response;
 }
 
@@ -252,10 +252,26 @@ absl::Status Client::Download(const v1::DownloadRequest& request,
   return FromGrpc(stream->Finish());
 }
 
+absl::StatusOr<v1::CreateTokenResponse> Client::CreateToken(const v1::CreateTokenRequest& request) {
+  return CallOn(admin_.get(), &v1::AdminService::Stub::CreateToken, request);
+}
+
+absl::StatusOr<std::vector<v1::Token>> Client::ListTokens() {
+  HV_ASSIGN_OR_RETURN(
+      const v1::ListTokensResponse all,
+      CallOn(admin_.get(), &v1::AdminService::Stub::ListTokens, v1::ListTokensRequest()));
+  return std::vector<v1::Token>(all.tokens().begin(), all.tokens().end());
+}
+
+absl::Status Client::RevokeToken(const std::string& name) {
+  return CallOn(admin_.get(), &v1::AdminService::Stub::RevokeToken,
+                Named<v1::RevokeTokenRequest>(name))
+      .status();
+}
+
 absl::Status Client::Backup(absl::FunctionRef<bool(const v1::BackupResponse&)> each) {
   grpc::ClientContext context;  // No deadline: as long as the copy takes.
-  const auto admin = v1::AdminService::NewStub(channel_);
-  const auto stream = admin->Backup(&context, v1::BackupRequest());
+  const auto stream = admin_->Backup(&context, v1::BackupRequest());
   v1::BackupResponse part;
   while (stream->Read(&part)) {
     if (!each(part)) context.TryCancel();

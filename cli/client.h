@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/server_link.h"
 #include "halving/v1/admin.grpc.pb.h"
 #include "halving/v1/checkpoint.grpc.pb.h"
 #include "halving/v1/study.grpc.pb.h"
@@ -31,7 +32,7 @@ bool IsConnectionLoss(const absl::Status& status);
 class Client {
  public:
   // Connects on the first call. `timeout` is for each call but the streams.
-  Client(std::string server, absl::Duration timeout);
+  Client(const ServerLink& link, absl::Duration timeout);
 
   const std::string& server() const { return server_; }
 
@@ -67,20 +68,30 @@ class Client {
   absl::Status Download(const v1::DownloadRequest& request,
                         absl::FunctionRef<bool(const v1::DownloadResponse&)> each);
 
+  absl::StatusOr<v1::CreateTokenResponse> CreateToken(const v1::CreateTokenRequest& request);
+  absl::StatusOr<std::vector<v1::Token>> ListTokens();
+  absl::Status RevokeToken(const std::string& name);
+
   // Calls `each` for every part of a backup, in order, until it returns false.
   absl::Status Backup(absl::FunctionRef<bool(const v1::BackupResponse&)> each);
 
  private:
+  template <typename Stub, typename Request, typename Response>
+  using Rpc = grpc::Status (Stub::*)(grpc::ClientContext*, const Request&, Response*);
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> CallOn(Stub* stub, Rpc<Stub, Request, Response> rpc,
+                                  const Request& request);
   template <typename Request, typename Response>
-  using Rpc = grpc::Status (v1::StudyService::Stub::*)(grpc::ClientContext*, const Request&,
-                                                       Response*);
-  template <typename Request, typename Response>
-  absl::StatusOr<Response> Call(Rpc<Request, Response> rpc, const Request& request);
+  absl::StatusOr<Response> Call(Rpc<v1::StudyService::Stub, Request, Response> rpc,
+                                const Request& request) {
+    return CallOn(stub_.get(), rpc, request);
+  }
 
   const std::string server_;
   const absl::Duration timeout_;
   const std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::StudyService::Stub> stub_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 
 }  // namespace halving

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/arguments.h"
 #include "cli/text.h"
+#include "common/link_flags.h"
 #include "common/version.h"
 
 namespace halving {
@@ -47,6 +48,7 @@ CommandLine::CommandLine() : app_(std::string(kProgramAbout), "halving") {
   DeclareTrials(this);
   DeclareChanging(this);
   DeclareOperating(this);
+  DeclareTokens(this);
   DeclareMore(this);
 }
 
@@ -59,6 +61,7 @@ void CommandLine::AddGlobalFlags() {
       ->check(CLI::Validator(CheckServer, ""))
       ->capture_default_str()
       ->type_name("ADDRESS");
+  AddLinkFlags(&app_, &parsed_.link);
   AddDuration(&app_, "--timeout", &parsed_.timeout,
               "How long to wait for an answer, such as 90s or 2m")
       ->capture_default_str();

@@ -15,6 +15,7 @@
 #include "cli/command_tree.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "common/server_link.h"
 
 namespace halving {
 
@@ -23,6 +24,7 @@ struct Parsed {
   using Action = std::function<int(Client*, Console*)>;
 
   std::string server = "127.0.0.1:7070";
+  LinkOptions link;
   std::string timeout = "30s";
   std::string color = "auto";
   Action action;  // Of the chosen command.
@@ -44,6 +46,7 @@ struct Parsed {
   TrialsOptions trials;
   WorkersOptions workers;
   TopOptions top;
+  TokenOptions token;
   LogsOptions logs;
   PlotOptions plot;
   bool curves = false;
@@ -134,6 +137,7 @@ void DeclareLooking(CommandLine* line);
 void DeclareTrials(CommandLine* line);  // Looking, too: at trials.
 void DeclareChanging(CommandLine* line);
 void DeclareOperating(CommandLine* line);
+void DeclareTokens(CommandLine* line);  // Operating, too.
 void DeclareMore(CommandLine* line);
 
 }  // namespace halving

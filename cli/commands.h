@@ -53,6 +53,17 @@ struct LogsOptions {
   bool json = false;
 };
 
+struct TokenOptions {
+  std::string action;  // create, list or revoke.
+  std::string name;
+  std::string role;
+  std::string owner;
+  std::string expires;  // A duration; empty: never.
+  double max_rate = 0;  // 0: as the server says.
+  std::string file;     // Empty: standard output.
+  Format format = Format::kText;
+};
+
 // Says on standard error why a call failed and what to do.
 int Fail(const absl::Status& status, Client* client, Console* console);
 
@@ -83,6 +94,8 @@ int PlotCommand(const std::string& name, const std::string& path, bool curves,
 // the best one's. Empty `path`: NAME.checkpoint.
 int CheckpointCommand(const std::string& name, int64_t trial_id, const std::string& path,
                       Client* client, Console* console);
+
+int TokenCommand(const TokenOptions& options, Client* client, Console* console);
 
 // Fetches a copy of the server's journal into `path`, which is replaced only by a whole one.
 int BackupCommand(const std::string& path, Client* client, Console* console);

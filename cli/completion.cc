@@ -11,6 +11,7 @@
 #include "cli/help.h"
 #include "cli/names.h"
 #include "cli/text.h"
+#include "common/link_flags.h"
 #include "common/server_address.h"
 
 namespace halving {
@@ -150,7 +151,18 @@ std::optional<Client> Connect(const std::string& named, const std::string& fallb
   if (server.empty()) server = fallback;
   const absl::StatusOr<std::string> address = NormalizeServer(server);
   if (!address.ok()) return std::nullopt;
-  return std::optional<Client>(std::in_place, *address, kServerTimeout);
+  // TLS and the token as the environment says; a flag among the words is not looked for.
+  LinkOptions options;
+  CLI::App app;
+  AddLinkFlags(&app, &options);
+  try {
+    app.parse(std::vector<std::string>());
+  } catch (const CLI::ParseError&) {
+    return std::nullopt;
+  }
+  const absl::StatusOr<std::shared_ptr<ServerLink>> link = ServerLink::Make(*address, options);
+  if (!link.ok()) return std::nullopt;
+  return std::optional<Client>(std::in_place, **link, kServerTimeout);
 }
 
 using Candidates = std::vector<std::pair<std::string, std::string>>;

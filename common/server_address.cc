@@ -1,5 +1,10 @@
 #include "common/server_address.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -31,6 +36,22 @@ absl::StatusOr<std::string> NormalizeServer(const std::string& server) {
                      "\"; write HOST:PORT, such as 127.0.0.1:", kDefaultPort));
   }
   return has_port ? server : absl::StrCat(server, ":", kDefaultPort);
+}
+
+bool IsLoopback(const std::string& server) {
+  if (absl::StartsWith(server, "unix:")) return true;
+  std::string host = server;
+  if (absl::StartsWith(host, "[")) {
+    host = host.substr(1, host.find(']') - 1);
+  } else if (std::count(host.begin(), host.end(), ':') == 1) {
+    host = host.substr(0, host.find(':'));
+  }
+  if (absl::EqualsIgnoreCase(host, "localhost")) return true;
+  in_addr v4;
+  constexpr uint32_t kLoopbackNet = 127;
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == kLoopbackNet;
+  in6_addr v6;
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 }  // namespace halving

@@ -12,6 +12,10 @@ namespace halving {
 // for a URL, an empty text, or a port that is no number from 1 to 65535.
 absl::StatusOr<std::string> NormalizeServer(const std::string& server);
 
+// Whether what is sent there does not leave this machine, by how it is written: localhost, an
+// address of loopback, or unix:PATH. `server` may have a port.
+bool IsLoopback(const std::string& server);
+
 }  // namespace halving
 
 #endif  // HALVING_COMMON_SERVER_ADDRESS_H_

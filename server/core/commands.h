@@ -16,22 +16,28 @@ namespace halving {
 struct CreateStudy {
   StudySpec spec;
   uint64_t fallback_seed = 1;  // Used where spec.seed is 0; itself not 0.
+  Scope scope = {};
 };
 struct PauseStudy {
   std::string name;
+  Scope scope = {};
 };
 struct ResumeStudy {
   std::string name;
+  Scope scope = {};
 };
 struct StopStudy {
   std::string name;
+  Scope scope = {};
 };
 struct ExtendStudy {
   std::string name;
   Limits limits;
+  Scope scope = {};
 };
 struct DeleteStudy {
   std::string name;
+  Scope scope = {};
 };
 
 // A worker asks for a trial. The answer has no assignment when there is none now.
@@ -42,6 +48,7 @@ struct Ask {
   std::vector<std::string> objectives;  // None means any.
   std::string host;
   std::string device;
+  Scope scope = {};
 };
 
 // Names one attempt.
@@ -78,6 +85,7 @@ using Outcome = std::variant<Progress, Completed, Failed, Returned>;
 struct Report {
   LeaseKey lease;
   Outcome outcome;
+  Scope scope = {};
 };
 
 // The bytes of a checkpoint have come in, whole and durable.
@@ -86,6 +94,7 @@ struct StoreCheckpoint {
   int64_t epoch = 0;
   int64_t bytes = 0;
   std::string sha256;  // 32 bytes.
+  Scope scope = {};
 };
 
 // A stored checkpoint's bytes are gone, as after a backup was restored.

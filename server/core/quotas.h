@@ -13,6 +13,7 @@ struct Quotas {
   int64_t trials_per_study = 1'000'000;
   int64_t workers = 100'000;           // Seen within a day.
   int64_t points_per_trial = 100'000;  // Those beyond are dropped.
+  int64_t checkpoint_bytes_per_study = INT64_MAX;
 };
 
 }  // namespace halving

@@ -280,6 +280,11 @@ const Study* Scheduler::FindStudy(const std::string& name) const {
   return at == by_name_.end() ? nullptr : FindStudy(at->second);
 }
 
+const Study* Scheduler::FindStudy(const std::string& name, const Scope& scope) const {
+  const Study* study = FindStudy(name);
+  return study != nullptr && IsWithin(scope, study->spec()) ? study : nullptr;
+}
+
 const Study* Scheduler::FindStudy(StudyUid uid) const {
   const auto at = studies_.find(uid);
   return at == studies_.end() ? nullptr : at->second.get();

@@ -54,6 +54,8 @@ class Scheduler {
   // nullptr when there is none.
   const Study* FindStudy(const std::string& name) const;
   const Study* FindStudy(StudyUid uid) const;
+  // Also when the scope does not reach it.
+  const Study* FindStudy(const std::string& name, const Scope& scope) const;
   // By uid, oldest first.
   const absl::btree_map<StudyUid, std::unique_ptr<Study>>& studies() const { return studies_; }
   const WorkerTable& workers() const { return workers_; }
@@ -72,9 +74,11 @@ class Scheduler {
   };
   absl::StatusOr<Upload> CheckUpload(const StoreCheckpoint& command) const;
   // The trial of a live lease. The errors of Report.
-  absl::StatusOr<const Trial*> TrialOfLease(const LeaseKey& lease) const;
+  absl::StatusOr<const Trial*> TrialOfLease(const LeaseKey& lease, const Scope& scope = {}) const;
   // Whether the newest attempt of its trial has that lease, and no report has ended it.
   bool IsOpen(const LeaseKey& lease) const;
+  // Whether a trial has it and may need it, or it is of a study beyond the scope.
+  bool IsNeeded(const std::string& checkpoint_id, const Scope& scope) const;
   // Whether a trial has it and may need it.
   bool IsNeeded(const std::string& checkpoint_id) const;
   // All stored ones that may be needed.
@@ -116,7 +120,7 @@ class Scheduler {
   absl::StatusOr<Decision> DecideOn(const LoseCheckpoint& command, absl::Time now) const;
   absl::StatusOr<Decision> DecideOn(const Tick& tick, absl::Time now) const;
 
-  absl::StatusOr<Leased> FindLease(const LeaseKey& lease) const;
+  absl::StatusOr<Leased> FindLease(const LeaseKey& lease, const Scope& scope) const;
   // Whether it is the newest one of its trial, and no report has ended it.
   absl::Status CheckOpen(const Leased& leased, int32_t attempt) const;
   absl::StatusOr<Decision> DecideProgress(const Study& study, const Trial& trial,
@@ -130,8 +134,8 @@ class Scheduler {
   std::optional<Event> NextHandOut(const Ask& ask, absl::Time now) const;
   AttemptFailed Lose(LeaseTable::Key key, FailureCause cause, std::string reason,
                      absl::Time now) const;
-  absl::StatusOr<const Study*> NamedStudy(const std::string& name) const;
-  absl::Status AddWarmStart(StudySpec* spec) const;
+  absl::StatusOr<const Study*> NamedStudy(const std::string& name, const Scope& scope) const;
+  absl::Status AddWarmStart(StudySpec* spec, const Scope& scope) const;
 
   // Carries out all that is due, whoever asks.
   void Settle(absl::Time now, std::vector<Event>* events);

@@ -9,7 +9,7 @@
 namespace halving {
 
 absl::StatusOr<Scheduler::Upload> Scheduler::CheckUpload(const StoreCheckpoint& command) const {
-  HV_ASSIGN_OR_RETURN(const Leased leased, FindLease(command.lease));
+  HV_ASSIGN_OR_RETURN(const Leased leased, FindLease(command.lease, command.scope));
   HV_RETURN_IF_ERROR(CheckOpen(leased, command.lease.attempt));
   const Trial& trial = *leased.trial;
   const int64_t from = trial.lease->from_epoch;
@@ -28,6 +28,14 @@ absl::StatusOr<Scheduler::Upload> Scheduler::CheckUpload(const StoreCheckpoint& 
     return absl::FailedPreconditionError(absl::StrCat("header.epoch is ", command.epoch,
                                                       ", but the trial has a checkpoint of epoch ",
                                                       newest, " already; drop this one"));
+  }
+  const int64_t kept = leased.study->checkpoint_bytes();
+  if (command.bytes > quotas_.checkpoint_bytes_per_study - kept) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the checkpoints of study \"", leased.study->spec().name, "\" have ", kept,
+                     " bytes, and with ", command.bytes, " more they would be beyond the ",
+                     quotas_.checkpoint_bytes_per_study,
+                     " that a study may have (halving-server --max-study-checkpoints)"));
   }
   return upload;
 }
@@ -57,13 +65,21 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const LoseCheckpoint& co
                                           .checkpoint_id = command.checkpoint_id}};
 }
 
-absl::StatusOr<const Trial*> Scheduler::TrialOfLease(const LeaseKey& lease) const {
-  HV_ASSIGN_OR_RETURN(const Leased leased, FindLease(lease));
+absl::StatusOr<const Trial*> Scheduler::TrialOfLease(const LeaseKey& lease,
+                                                     const Scope& scope) const {
+  HV_ASSIGN_OR_RETURN(const Leased leased, FindLease(lease, scope));
   HV_RETURN_IF_ERROR(CheckOpen(leased, lease.attempt));
   return leased.trial;
 }
 
 bool Scheduler::IsOpen(const LeaseKey& lease) const { return TrialOfLease(lease).ok(); }
+
+bool Scheduler::IsNeeded(const std::string& checkpoint_id, const Scope& scope) const {
+  const std::optional<StoredCheckpointName> name = ParseStoredCheckpointId(checkpoint_id);
+  const Study* study = name.has_value() ? FindStudy(name->lease.study) : nullptr;
+  if (study != nullptr && !IsWithin(scope, study->spec())) return true;
+  return IsNeeded(checkpoint_id);
+}
 
 bool Scheduler::IsNeeded(const std::string& checkpoint_id) const {
   const std::optional<StoredCheckpointName> name = ParseStoredCheckpointId(checkpoint_id);

@@ -38,11 +38,13 @@ void TakeWarmStart(const StudySpec& existing, StudySpec* spec) {
 
 }  // namespace
 
-absl::StatusOr<const Study*> Scheduler::NamedStudy(const std::string& name) const {
-  const Study* study = FindStudy(name);
+absl::StatusOr<const Study*> Scheduler::NamedStudy(const std::string& name,
+                                                   const Scope& scope) const {
+  const Study* study = FindStudy(name, scope);
   if (study == nullptr) {
-    return absl::NotFoundError(absl::StrCat("there is no study \"", name, "\"; ", by_name_.size(),
-                                            " studies exist, ListStudies names them"));
+    return absl::NotFoundError(absl::StrCat("there is no study \"", name,
+                                            "\"; ListStudies names those that exist",
+                                            scope.empty() ? "" : " for ", scope));
   }
   return study;
 }
@@ -56,6 +58,12 @@ Scheduler::Decision Scheduler::Once(StudyUid study, Event event) {
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& command,
                                                         absl::Time now) const {
   HV_ASSIGN_OR_RETURN(StudySpec spec, Normalise(command.spec));
+  if (spec.owner.empty()) spec.owner = command.scope;
+  if (!IsWithin(command.scope, spec)) {
+    return absl::PermissionDeniedError(absl::StrCat("owner is \"", spec.owner,
+                                                    "\", and the token is for the studies of \"",
+                                                    command.scope, "\"; leave owner out"));
+  }
   const Study* existing = FindStudy(spec.name);
   if (existing == nullptr) {
     if (static_cast<int64_t>(studies_.size()) >= quotas_.studies) {
@@ -64,9 +72,13 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& comma
                        " studies, the most that this server keeps; delete some that have ended"));
     }
     if (spec.seed == 0) spec.seed = command.fallback_seed;
-    HV_RETURN_IF_ERROR(AddWarmStart(&spec));
+    HV_RETURN_IF_ERROR(AddWarmStart(&spec, command.scope));
     const StudyUid uid = last_uid_ + 1;
     return Once(uid, StudyCreated{.study = uid, .spec = std::move(spec), .time = now});
+  }
+  if (!IsWithin(command.scope, existing->spec())) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("the name \"", spec.name, "\" is taken; choose another one"));
   }
   if (spec.seed == 0) spec.seed = existing->spec().seed;
   // An extension does not make the request that created the study another one.
@@ -79,10 +91,10 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const CreateStudy& comma
 }
 
 // Those of the other study's best that lie in this study's space.
-absl::Status Scheduler::AddWarmStart(StudySpec* spec) const {
+absl::Status Scheduler::AddWarmStart(StudySpec* spec, const Scope& scope) const {
   spec->warm_start.added = 0;
   if (spec->warm_start.study.empty()) return absl::OkStatus();
-  const absl::StatusOr<const Study*> other = NamedStudy(spec->warm_start.study);
+  const absl::StatusOr<const Study*> other = NamedStudy(spec->warm_start.study, scope);
   if (!other.ok()) {
     return absl::NotFoundError(absl::StrCat("warm_start.study: ", other.status().message()));
   }
@@ -114,7 +126,7 @@ absl::Status Scheduler::AddWarmStart(StudySpec* spec) const {
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const PauseStudy& command,
                                                         absl::Time now) const {
-  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name, command.scope));
   if (study->state() == StudyState::kPaused) return Decision{.answer = {.study = study->uid()}};
   if (study->ended()) {
     return absl::FailedPreconditionError(
@@ -127,7 +139,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const PauseStudy& comman
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ResumeStudy& command,
                                                         absl::Time now) const {
-  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name, command.scope));
   if (study->state() == StudyState::kRunning) return Decision{.answer = {.study = study->uid()}};
   if (study->ended()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -140,7 +152,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ResumeStudy& comma
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const StopStudy& command,
                                                         absl::Time now) const {
-  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name, command.scope));
   if (study->ended()) return Decision{.answer = {.study = study->uid()}};
   return Once(study->uid(), StudyEnded{.study = study->uid(),
                                        .state = StudyState::kStopped,
@@ -151,7 +163,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const StopStudy& command
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ExtendStudy& command,
                                                         absl::Time now) const {
-  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name, command.scope));
   if (study->state() == StudyState::kStopped || study->state() == StudyState::kFailed) {
     return absl::FailedPreconditionError(
         absl::StrCat("study \"", command.name, "\" is ", StateName(study->state()), " (",
@@ -164,7 +176,7 @@ absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const ExtendStudy& comma
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const DeleteStudy& command,
                                                         absl::Time) const {
-  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name));
+  HV_ASSIGN_OR_RETURN(const Study* study, NamedStudy(command.name, command.scope));
   if (!study->ended()) {
     return absl::FailedPreconditionError(absl::StrCat("study \"", command.name, "\" is ",
                                                       StateName(study->state()),

@@ -21,6 +21,7 @@ const std::vector<CurvePoint>* PointsOf(const Outcome& outcome) {
 }
 
 bool Serves(const Ask& ask, const Study& study) {
+  if (!IsWithin(ask.scope, study.spec())) return false;
   return ask.objectives.empty() || std::find(ask.objectives.begin(), ask.objectives.end(),
                                              study.spec().objective) != ask.objectives.end();
 }
@@ -171,9 +172,11 @@ AttemptFailed Scheduler::Lose(LeaseTable::Key key, FailureCause cause, std::stri
           .time = now};
 }
 
-absl::StatusOr<Scheduler::Leased> Scheduler::FindLease(const LeaseKey& lease) const {
+absl::StatusOr<Scheduler::Leased> Scheduler::FindLease(const LeaseKey& lease,
+                                                       const Scope& scope) const {
   const Study* study = FindStudy(lease.study);
-  const Trial* trial = study == nullptr ? nullptr : study->FindTrial(lease.trial);
+  const bool known = study != nullptr && IsWithin(scope, study->spec());
+  const Trial* trial = known ? study->FindTrial(lease.trial) : nullptr;
   if (trial == nullptr || lease.attempt < 1 || lease.attempt > trial->attempts) {
     return absl::NotFoundError(
         "lease_id names no lease of a study that exists; was the study deleted? Drop the work");
@@ -205,7 +208,7 @@ absl::Status Scheduler::CheckOpen(const Leased& leased, int32_t attempt) const {
 
 absl::StatusOr<Scheduler::Decision> Scheduler::DecideOn(const Report& report,
                                                         absl::Time now) const {
-  HV_ASSIGN_OR_RETURN(const Leased leased, FindLease(report.lease));
+  HV_ASSIGN_OR_RETURN(const Leased leased, FindLease(report.lease, report.scope));
   const Study* study = leased.study;
   const Trial* trial = leased.trial;
   const int32_t attempt = report.lease.attempt;

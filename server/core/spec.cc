@@ -9,6 +9,7 @@
 namespace halving {
 namespace {
 
+constexpr size_t kMaxOwnerBytes = 64;
 constexpr size_t kMaxStudyNameBytes = 64;
 constexpr size_t kMaxObjectiveBytes = 128;
 constexpr size_t kMaxOptionsBytes = 1 << 20;
@@ -110,6 +111,15 @@ absl::Status CheckWarmStart(const StudySpec& spec) {
   return absl::OkStatus();
 }
 
+absl::Status CheckOwner(const std::string& owner) {
+  const bool good = owner.size() <= kMaxOwnerBytes &&
+                    std::all_of(owner.begin(), owner.end(),
+                                [](char c) { return IsStudyNameCharacter(c) || c == '.'; });
+  if (good) return absl::OkStatus();
+  return Invalid("owner is \"", owner.substr(0, 2 * kMaxOwnerBytes), "\"; it has at most ",
+                 kMaxOwnerBytes, " letters, digits, '_', '-' or '.', as the token of its team has");
+}
+
 absl::Status CheckRounds(PolicyKind policy, const Limits& limits) {
   const bool asha = policy == PolicyKind::kAsha || policy == PolicyKind::kDelayedAsha;
   if (!asha || limits.max_rounds == 0) return absl::OkStatus();
@@ -146,6 +156,7 @@ absl::StatusOr<StudySpec> Normalise(StudySpec spec) {
     return Invalid("keep_checkpoints is ", spec.keep_checkpoints, "; it must be 1 to ",
                    kMaxKeptCheckpoints, " (0 or unset means ", kDefaultKeptCheckpoints, ")");
   }
+  HV_RETURN_IF_ERROR(CheckOwner(spec.owner));
   HV_RETURN_IF_ERROR(CheckRounds(spec.policy, spec.limits));
   HV_RETURN_IF_ERROR(CheckEpochLimit(spec));
   HV_RETURN_IF_ERROR(CheckWarmStart(spec));

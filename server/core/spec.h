@@ -36,6 +36,9 @@ struct WarmStart {
 inline constexpr int32_t kDefaultWarmStartTrials = 5;
 inline constexpr int32_t kDefaultKeptCheckpoints = 3;
 
+// Whose studies a caller reaches: those of one owner; empty: all. To him the others are not there.
+using Scope = std::string;
+
 struct StudySpec {
   std::string name;
   std::string objective;
@@ -51,8 +54,13 @@ struct StudySpec {
   absl::Duration lease;          // Zero means 60 s.
   uint64_t seed = 0;             // 0 means any.
   int32_t keep_checkpoints = 0;  // Of so many of the best trials, for good. 0 means the default.
+  std::string owner;             // Whose it is; empty: nobody's.
   friend bool operator==(const StudySpec&, const StudySpec&) = default;
 };
+
+inline bool IsWithin(const Scope& scope, const StudySpec& spec) {
+  return scope.empty() || scope == spec.owner;
+}
 
 // Fills in the defaults and checks everything. INVALID_ARGUMENT names the field, the value seen and
 // what is allowed.

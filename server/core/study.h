@@ -123,6 +123,9 @@ class Study {
   // Lowest finite error at the highest rung that has one; nullptr before the first.
   const Trial* Best() const;
 
+  // Of the stored ones that may be needed.
+  int64_t checkpoint_bytes() const { return checkpoint_bytes_; }
+
   int64_t queued() const { return static_cast<int64_t>(queue_.size()); }
   int64_t evaluations() const { return evaluations_; }
   int64_t epochs_trained() const { return epochs_trained_; }
@@ -250,6 +253,7 @@ class Study {
   // Those of a later study under the same name are others.
   uint64_t version_ = (static_cast<uint64_t>(uid_) << 32) + 1;
   std::vector<std::string> dropped_;
+  int64_t checkpoint_bytes_ = 0;
 };
 
 }  // namespace halving

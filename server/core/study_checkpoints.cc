@@ -24,7 +24,10 @@ void Study::DropCheckpoints(Trial& trial, Unneeded unneeded) {
   if (queued) AddQueuedCharge(trial, -1);
   std::erase_if(trial.checkpoints, [&](const Checkpoint& known) {
     if (!unneeded(known)) return false;
-    if (known.stored) dropped_.push_back(known.id);
+    if (known.stored) {
+      dropped_.push_back(known.id);
+      checkpoint_bytes_ -= known.bytes;
+    }
     return true;
   });
   if (queued) AddQueuedCharge(trial, +1);
@@ -65,6 +68,7 @@ void Study::Apply(const CheckpointStored& event) {
                            .bytes = event.bytes,
                            .sha256 = event.sha256,
                            .offered = true});
+  checkpoint_bytes_ += event.bytes;
   size_t offered = 0;
   for (auto at = trial.checkpoints.rbegin(); at != trial.checkpoints.rend(); ++at) {
     if (!at->offered || ++offered <= kMaxOffered) continue;

@@ -149,15 +149,50 @@ struct Observers {
   }
 };
 
+// Null: plaintext.
+absl::StatusOr<std::unique_ptr<TlsWatcher>> WatchCertificates(const ServerOptions& options) {
+  if (options.tls.cert.empty() && options.tls.key.empty() && options.tls.ca.empty()) return nullptr;
+  if (options.tls.cert.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls-ca or --tls-key without --tls-cert; a server that speaks TLS needs a certificate");
+  }
+  return TlsWatcher::Start(options.tls,
+                           {.inform = [](const std::string& what) { spdlog::info("{}", what); },
+                            .warn = [](const std::string& what) { spdlog::warn("{}", what); }});
+}
+
+absl::StatusOr<std::unique_ptr<Access>> OpenAccess(const ServerOptions& options) {
+  const bool needs_tokens = NeedsTokens(options);
+  if (!needs_tokens && IsExposed(options)) {
+    spdlog::warn(
+        "other machines can reach this server, and whoever does may do everything: --auth "
+        "is off");
+  }
+  if (options.insecure && IsExposed(options) && options.tls.cert.empty()) {
+    spdlog::warn("calls from other machines come in clear text, tokens included: --insecure");
+  }
+  return Access::Open(
+      options.data_dir, Clock::Real(),
+      {.needs_tokens = needs_tokens, .max_calls_per_second = options.max_calls_per_second});
+}
+
 int Serve(const ServerOptions& options) {
+  const absl::Status exposure = CheckExposure(options);
+  if (!exposure.ok()) return Fail(exposure, kExitUsage);
+  const absl::StatusOr<std::unique_ptr<TlsWatcher>> tls = WatchCertificates(options);
+  if (!tls.ok()) return Fail(tls.status(), kExitUsage);
   absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
   if (!directory.ok()) return Fail(directory.status(), kExitDataDir);
   absl::StatusOr<std::unique_ptr<SqliteJournal>> journal =
       SqliteJournal::Open(*std::move(directory));
   if (!journal.ok()) return Fail(journal.status(), JournalExitCode(journal.status()));
+  const absl::StatusOr<std::unique_ptr<Access>> access = OpenAccess(options);
+  if (!access.ok()) return Fail(access.status(), kExitDataDir);
   Observers observers;
-  absl::StatusOr<std::unique_ptr<Engine>> engine =
-      Engine::Create(journal->get(), Clock::Real(), {.compact_after = options.compact_after});
+  absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Create(
+      journal->get(), Clock::Real(),
+      {.compact_after = options.compact_after,
+       .quotas = {.checkpoint_bytes_per_study = options.max_study_checkpoints_bytes}});
   if (!engine.ok()) return Fail(engine.status(), JournalExitCode(engine.status()));
 
   observers.Attach(engine->get());
@@ -173,7 +208,8 @@ int Serve(const ServerOptions& options) {
     (*engine)->Stop();
   };
   absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
-      options.listen, {keeper->get(), logs.get(), &observers.metrics}, (*journal)->secret());
+      options.listen, {keeper->get(), logs.get(), &observers.metrics, access->get(), tls->get()},
+      (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
@@ -227,6 +263,9 @@ int main(int argc, char** argv) {
       return halving::RunVerify(*parsed.options);
     case halving::ServerCommand::kRestore:
       return halving::RunRestore(*parsed.options);
+    case halving::ServerCommand::kAdminToken:
+      umask(S_IRWXG | S_IRWXO);
+      return halving::RunAdminToken(*parsed.options);
     case halving::ServerCommand::kServe:
       break;
   }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/clock.h"
+#include "server/access/access.h"
 #include "server/engine/offline.h"
 
 namespace halving {
@@ -51,6 +52,19 @@ ExitCode RunVerify(const ServerOptions& options) {
   const absl::StatusOr<JournalReport> report = VerifyJournal(file);
   if (!report.ok()) return Fail(report.status());
   std::cout << file << " is whole: " << Describe(*report) << std::endl;
+  return kExitOk;
+}
+
+ExitCode RunAdminToken(const ServerOptions& options) {
+  if (!std::filesystem::is_directory(options.data_dir)) {
+    return Fail(absl::NotFoundError(
+        absl::StrCat("there is no data directory ", options.data_dir, "; name it by --data-dir")));
+  }
+  const absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
+  if (!directory.ok()) return Fail(directory.status());
+  const absl::Status made = Access::MakeAdminToken(options.data_dir, Clock::Real());
+  if (!made.ok()) return Fail(made);
+  std::cout << "a new admin token is in " << Access::AdminTokenFile(options.data_dir) << std::endl;
   return kExitOk;
 }
 

@@ -1,4 +1,4 @@
-// `halving-server verify` and `halving-server restore`.
+// `halving-server verify`, `restore` and `admin-token`.
 #ifndef HALVING_SERVER_DAEMON_OFFLINE_COMMANDS_H_
 #define HALVING_SERVER_DAEMON_OFFLINE_COMMANDS_H_
 
@@ -15,6 +15,9 @@ ExitCode RunVerify(const ServerOptions& options);
 
 // Puts the backup options.file into the data directory.
 ExitCode RunRestore(const ServerOptions& options);
+
+// Makes an admin token in the data directory.
+ExitCode RunAdminToken(const ServerOptions& options);
 
 }  // namespace halving
 

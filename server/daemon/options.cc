@@ -1,7 +1,9 @@
 #include "server/daemon/options.h"
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
 #include "common/duration_flag.h"
+#include "common/server_address.h"
 #include "common/version.h"
 
 namespace halving {
@@ -10,11 +12,12 @@ namespace {
 constexpr char kFooter[] = R"(
 Examples:
   halving-server                                  # 127.0.0.1:7070, data in ./halving-data
-  halving-server --listen 0.0.0.0:7070 --data-dir /var/lib/halving
-  halving-server --http 0.0.0.0:7080 --http-host tuner.example.org
+  halving-server --listen 0.0.0.0:7070 --tls-cert server.pem --tls-key server.key
+  halving-server --listen 0.0.0.0:7070 --insecure # a private network, without TLS; tokens still
   halving-server --config /etc/halving/server.toml
   halving-server verify --data-dir /var/lib/halving
   halving-server restore backup.db --data-dir /var/lib/halving-2
+  halving-server admin-token --data-dir /var/lib/halving
 
 Stop it with SIGTERM or Ctrl-C: it answers what is under way and exits with 0. A second signal ends
 it at once; nothing that was acknowledged is lost either way.
@@ -37,6 +40,13 @@ void AddOfflineCommands(CLI::App& app, ServerOptions& options) {
       ->required()
       ->type_name("");
   restore->callback([&options] { options.command = ServerCommand::kRestore; });
+
+  CLI::App* token = app.add_subcommand(
+      "admin-token",
+      "Make a new admin token while the server is stopped; writes it to admin.token "
+      "in --data-dir");
+  token->fallthrough();
+  token->callback([&options] { options.command = ServerCommand::kAdminToken; });
 }
 
 void AddSize(CLI::App& app, const std::string& name, const std::string& variable, int64_t& bytes,
@@ -63,6 +73,36 @@ void AddHttpOptions(CLI::App& app, ServerOptions& options) {
       ->type_name("NAME");
 }
 
+void AddSecurityOptions(CLI::App& app, ServerOptions& options) {
+  app.add_option(
+         "--tls-cert", options.tls.cert,
+         "Certificate to serve TLS with (PEM, with those between it and the CA); read again "
+         "when it changes")
+      ->envname("HALVING_TLS_CERT")
+      ->type_name("FILE");
+  app.add_option("--tls-key", options.tls.key, "Its key")
+      ->envname("HALVING_TLS_KEY")
+      ->type_name("FILE");
+  app.add_option("--tls-ca", options.tls.ca,
+                 "CA that the certificates of workers and people must be of; without it none is "
+                 "asked for")
+      ->envname("HALVING_TLS_CA")
+      ->type_name("FILE");
+  app.add_flag("--insecure", options.insecure,
+               "Serve plaintext beyond this machine: for a network where nobody listens")
+      ->envname("HALVING_INSECURE");
+  app.add_option("--auth", options.auth,
+                 "tokens: each call needs one (halving token); off: everybody may do everything "
+                 "[tokens when another machine can connect, else off]")
+      ->envname("HALVING_AUTH")
+      ->check(CLI::IsMember({"tokens", "off"}));
+  app.add_option("--max-calls-per-second", options.max_calls_per_second,
+                 "Calls that each token may make, unless it has a rate of its own; 0: any number")
+      ->envname("HALVING_MAX_CALLS_PER_SECOND")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+}
+
 void AddCheckpointOptions(CLI::App& app, ServerOptions& options) {
   app.add_option("--checkpoint-dir", options.checkpoint_dir,
                  "Directory of the checkpoints; on a file system that workers see under the same "
@@ -77,9 +117,33 @@ void AddCheckpointOptions(CLI::App& app, ServerOptions& options) {
           options.max_checkpoints_bytes, "What all checkpoints may have together");
   AddSize(app, "--keep-free", "HALVING_KEEP_FREE", options.keep_free_bytes,
           "What checkpoints leave free on their disk, for the journal");
+  app.add_option("--max-study-checkpoints", options.max_study_checkpoints_bytes,
+                 "What the checkpoints of one study may have together [what all may]")
+      ->envname("HALVING_MAX_STUDY_CHECKPOINTS")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 60))
+      ->type_name("SIZE");
 }
 
 }  // namespace
+
+bool IsExposed(const ServerOptions& options) {
+  return !IsLoopback(options.listen) || (options.http != "off" && !IsLoopback(options.http));
+}
+
+bool NeedsTokens(const ServerOptions& options) {
+  return options.auth.empty() ? IsExposed(options) : options.auth == "tokens";
+}
+
+absl::Status CheckExposure(const ServerOptions& options) {
+  if (!IsExposed(options) || !options.tls.cert.empty() || options.insecure) return absl::OkStatus();
+  const bool grpc = !IsLoopback(options.listen);
+  return absl::InvalidArgumentError(absl::StrCat(
+      grpc ? "--listen is \"" : "--http is \"", grpc ? options.listen : options.http,
+      "\", which other machines can reach, and there is no certificate, so that tokens and results "
+      "would travel in clear text. Give --tls-cert and --tls-key (scripts/make-certs makes a "
+      "private CA), or listen on 127.0.0.1, or say --insecure if nobody else is on that network"));
+}
 
 ParsedOptions ParseOptions(int argc, char** argv) {
   ServerOptions options;
@@ -95,6 +159,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
       ->envname("HALVING_DATA_DIR")
       ->capture_default_str();
   AddHttpOptions(app, options);
+  AddSecurityOptions(app, options);
   AddCheckpointOptions(app, options);
   AddDuration(&app, "--compact-after", &options.compact_after,
               "How long after a study's end its events take less room in the journal",

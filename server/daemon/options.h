@@ -7,11 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/tls_files.h"
 
 namespace halving {
 
-enum class ServerCommand { kServe, kVerify, kRestore };
+enum class ServerCommand { kServe, kVerify, kRestore, kAdminToken };
 
 struct ServerOptions {
   ServerCommand command = ServerCommand::kServe;
@@ -24,11 +26,22 @@ struct ServerOptions {
   int64_t max_checkpoint_bytes = int64_t{16} << 30;
   int64_t max_checkpoints_bytes = int64_t{256} << 30;
   int64_t keep_free_bytes = int64_t{1} << 30;
+  int64_t max_study_checkpoints_bytes = INT64_MAX;
   bool forget_checkpoints = false;  // That are missing in a checkpoint_dir that is new.
   absl::Duration compact_after = absl::Hours(1);
+  TlsFiles tls;                     // No certificate: plaintext.
+  bool insecure = false;            // Plaintext beyond loopback, too.
+  std::string auth;                 // "tokens" or "off"; empty: tokens beyond loopback.
+  double max_calls_per_second = 0;  // Of each token; 0: any number.
   std::string log_level = "info";
   std::string file;  // What to verify, or to restore; empty: the data directory's journal.
 };
+
+// Whether what is served can be reached from other machines.
+bool IsExposed(const ServerOptions& options);
+bool NeedsTokens(const ServerOptions& options);
+// INVALID_ARGUMENT: secrets would travel in clear text, and nobody said that they may.
+absl::Status CheckExposure(const ServerOptions& options);
 
 // How the program ends. Operators and supervisors tell the reasons apart by these.
 enum ExitCode : int {

@@ -67,6 +67,7 @@ class Engine {
   struct Options {
     // How long after its end the events of a study are put together in the journal.
     absl::Duration compact_after = absl::Hours(1);
+    Quotas quotas = {};
   };
 
   // Replays the journal. Its errors pass through. Neither is owned, both must outlive the engine.
@@ -163,7 +164,7 @@ class Engine {
   };
 
   Engine(Journal* journal, Clock* clock, const Options& options)
-      : journal_(journal), clock_(clock), options_(options) {}
+      : scheduler_(options.quotas), journal_(journal), clock_(clock), options_(options) {}
 
   // Leaves it to who has the turn, or will have it.
   void Enqueue(Posted posted) ABSL_LOCKS_EXCLUDED(mu_);

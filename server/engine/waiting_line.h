@@ -23,23 +23,24 @@ class WaitingLine {
   void Add(Waiting waiting) {
     const int64_t place = next_++;
     by_deadline_.insert({waiting.deadline, place});
-    by_objectives_[waiting.ask.objectives].insert(place);
+    by_kind_[KindOf(waiting)].insert(place);
     line_.emplace(place, std::move(waiting));
   }
 
   // Offers work to each in its turn, who leaves if `take` says true. When it says false, nobody
-  // who asks for the same objectives is tried any more: he would get the same answer.
+  // who asks for the same objectives of the same studies is tried any more: he would get the same
+  // answer.
   template <typename Take>
   void Offer(Take take) {
-    absl::btree_map<int64_t, const Objectives*> first;  // Of each kind that is not in vain.
-    for (const auto& [objectives, places] : by_objectives_) first[*places.begin()] = &objectives;
+    absl::btree_map<int64_t, const Kind*> first;  // Of each kind that is not in vain.
+    for (const auto& [kind, places] : by_kind_) first[*places.begin()] = &kind;
     while (!first.empty()) {
-      const auto [place, objectives] = *first.begin();
+      const auto [place, kind] = *first.begin();
       first.erase(first.begin());
       if (!take(line_.at(place))) continue;
-      const auto kind = by_objectives_.find(*objectives);
-      const auto next = kind->second.upper_bound(place);
-      if (next != kind->second.end()) first[*next] = objectives;
+      const auto places = by_kind_.find(*kind);
+      const auto next = places->second.upper_bound(place);
+      if (next != places->second.end()) first[*next] = kind;
       Erase(place);
     }
   }
@@ -71,21 +72,24 @@ class WaitingLine {
   bool empty() const { return line_.empty(); }
 
  private:
-  using Objectives = std::vector<std::string>;
+  // Objectives and scope: what the answer depends on.
+  using Kind = std::pair<std::vector<std::string>, std::string>;
+
+  static Kind KindOf(const Waiting& waiting) { return {waiting.ask.objectives, waiting.ask.scope}; }
 
   void Erase(int64_t place) {
     const auto at = line_.find(place);
     by_deadline_.erase({at->second.deadline, place});
-    const auto kind = by_objectives_.find(at->second.ask.objectives);
-    kind->second.erase(place);
-    if (kind->second.empty()) by_objectives_.erase(kind);
+    const auto places = by_kind_.find(KindOf(at->second));
+    places->second.erase(place);
+    if (places->second.empty()) by_kind_.erase(places);
     line_.erase(at);
   }
 
   int64_t next_ = 0;
   std::map<int64_t, Waiting> line_;  // By place.
   absl::btree_set<std::pair<absl::Time, int64_t>> by_deadline_;
-  std::map<Objectives, absl::btree_set<int64_t>> by_objectives_;
+  std::map<Kind, absl::btree_set<int64_t>> by_kind_;
 };
 
 }  // namespace halving

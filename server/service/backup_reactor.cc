@@ -24,8 +24,12 @@ absl::Status Unreadable(const std::string& file) {
 
 }  // namespace
 
-BackupReactor* BackupReactor::Start(Engine* engine) {
+BackupReactor* BackupReactor::Start(Engine* engine, const absl::Status& admitted) {
   auto* reactor = new BackupReactor(engine);
+  if (!admitted.ok()) {
+    reactor->Finish(ToGrpc(admitted));
+    return reactor;
+  }
   engine->PostBackup(reactor->gone_, [reactor](absl::StatusOr<Engine::Backup> backup) {
     reactor->Send(std::move(backup));
   });

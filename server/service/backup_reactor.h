@@ -15,7 +15,8 @@ namespace halving {
 // with it the copy, when gRPC is done with it. Thread-safe as gRPC uses it.
 class BackupReactor : public grpc::ServerWriteReactor<v1::BackupResponse> {
  public:
-  static BackupReactor* Start(Engine* engine);
+  // Ends at once when the caller was not `admitted`.
+  static BackupReactor* Start(Engine* engine, const absl::Status& admitted);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;

@@ -21,13 +21,19 @@ constexpr int64_t kChunkBytes = 1 << 20;
 }  // namespace
 
 DownloadReactor::DownloadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
+                                 const absl::StatusOr<Caller>& caller,
                                  grpc::CallbackServerContext* context,
                                  const v1::DownloadRequest& request)
     : keeper_(keeper),
       lease_ids_(lease_ids),
+      scope_(caller.ok() ? caller->owner : ""),
       context_(context),
       request_(request),
       transfer_(keeper, context) {
+  if (!caller.ok()) {
+    Finish(ToGrpc(caller.status()));
+    return;
+  }
   Find();
 }
 
@@ -52,9 +58,9 @@ absl::StatusOr<const Trial*> DownloadReactor::TrialIn(const Scheduler& scheduler
   }
   if (!request_.lease_id().empty()) {
     HV_ASSIGN_OR_RETURN(const LeaseKey lease, lease_ids_->Decode(request_.lease_id()));
-    return scheduler.TrialOfLease(lease);
+    return scheduler.TrialOfLease(lease, scope_);
   }
-  const Study* study = scheduler.FindStudy(request_.study());
+  const Study* study = scheduler.FindStudy(request_.study(), scope_);
   if (study == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("there is no study \"", absl::CHexEscape(request_.study()), "\""));

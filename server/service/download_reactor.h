@@ -14,6 +14,7 @@
 #include "common/unique_fd.h"
 #include "grpcpp/support/server_callback.h"
 #include "halving/v1/checkpoint.pb.h"
+#include "server/access/access.h"
 #include "server/service/checkpoint_keeper.h"
 #include "server/service/lease_id.h"
 
@@ -24,8 +25,10 @@ namespace halving {
 // as gRPC uses it.
 class DownloadReactor : public grpc::ServerWriteReactor<v1::DownloadResponse> {
  public:
+  // Ends at once with `caller`'s error.
   DownloadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
-                  grpc::CallbackServerContext* context, const v1::DownloadRequest& request);
+                  const absl::StatusOr<Caller>& caller, grpc::CallbackServerContext* context,
+                  const v1::DownloadRequest& request);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -47,6 +50,7 @@ class DownloadReactor : public grpc::ServerWriteReactor<v1::DownloadResponse> {
 
   CheckpointKeeper* const keeper_;
   const LeaseIds* const lease_ids_;
+  const Scope scope_;
   grpc::CallbackServerContext* const context_;
   const v1::DownloadRequest request_;
   CheckpointKeeper::Transfer transfer_;

@@ -7,6 +7,7 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "server/service/call_counter.h"
+#include "server/service/guarded_credentials.h"
 
 namespace halving {
 namespace {
@@ -43,7 +44,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
   SetChannelArguments(builder);
   server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
-      grpc::InsecureServerCredentials());
+      std::make_shared<GuardedCredentials>(parts.tls, parts.access));
   builder.experimental().SetInterceptorCreators(CallCounters(parts.metrics));
   builder.RegisterService(&server->study_service_);
   builder.RegisterService(&server->worker_service_);

@@ -7,9 +7,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/tls_files.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/access/access.h"
 #include "server/service/admin_service.h"
 #include "server/service/checkpoint_service.h"
 #include "server/service/listener.h"
@@ -26,6 +28,8 @@ class GrpcServer {
     CheckpointKeeper* keeper = nullptr;
     TrialLogs* logs = nullptr;
     ServerMetrics* metrics = nullptr;
+    Access* access = nullptr;
+    TlsWatcher* tls = nullptr;  // Null: plaintext.
   };
 
   // Binds `listen` (host:port; port 0 picks one). INVALID_ARGUMENT: no host:port. UNAVAILABLE: the
@@ -48,10 +52,10 @@ class GrpcServer {
 
  private:
   GrpcServer(const Parts& parts, const std::string& secret)
-      : study_service_(parts.keeper->engine(), parts.logs),
-        worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, secret),
-        checkpoint_service_(parts.keeper, secret),
-        admin_service_(parts.keeper->engine()) {}
+      : study_service_(parts.keeper->engine(), parts.logs, parts.access),
+        worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, parts.access, secret),
+        checkpoint_service_(parts.keeper, parts.access, secret),
+        admin_service_(parts.keeper->engine(), parts.access) {}
 
   StudyServiceImpl study_service_;
   WorkerServiceImpl worker_service_;

@@ -7,6 +7,7 @@
 
 #include "common/thread_pool.h"
 #include "halving/v1/study.grpc.pb.h"
+#include "server/access/access.h"
 #include "server/engine/engine.h"
 #include "server/store/trial_logs.h"
 
@@ -19,8 +20,9 @@ inline constexpr int kLogReaders = 2;
 // own. Thread-safe.
 class StudyServiceImpl : public v1::StudyService::CallbackService {
  public:
-  // Neither is owned; both must outlive the gRPC server.
-  StudyServiceImpl(Engine* engine, TrialLogs* logs) : engine_(engine), logs_(logs) {}
+  // None is owned; all must outlive the gRPC server.
+  StudyServiceImpl(Engine* engine, TrialLogs* logs, const Access* access)
+      : engine_(engine), logs_(logs), access_(access) {}
 
   grpc::ServerUnaryReactor* CreateStudy(grpc::CallbackServerContext* context,
                                         const v1::CreateStudyRequest* request,
@@ -68,19 +70,26 @@ class StudyServiceImpl : public v1::StudyService::CallbackService {
                                         v1::DeleteStudyResponse* response) override;
 
  private:
-  // Posts the command and answers with the study it names.
-  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Command command,
-                                   v1::Study* response);
+  // Each of these admits the caller to the method first.
+  //
+  // Posts the command within his scope and answers with the study it names.
+  template <typename OneCommand>
+  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, absl::string_view method,
+                                   OneCommand command, v1::Study* response);
   // Answers with what `show` makes of the view, or its error.
-  grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* context,
-                                 std::function<absl::Status(const Engine::View&)> show);
+  grpc::ServerUnaryReactor* Read(
+      grpc::CallbackServerContext* context, absl::string_view method,
+      std::function<absl::Status(const Engine::View&, const Scope&)> show);
   // The same for one study.
   grpc::ServerUnaryReactor* ReadStudy(
-      grpc::CallbackServerContext* context, const std::string& name,
+      grpc::CallbackServerContext* context, absl::string_view method, const std::string& name,
       std::function<absl::Status(const Study&, const Engine::View&)> show);
+  absl::StatusOr<Caller> Admit(grpc::CallbackServerContext* context,
+                               absl::string_view method) const;
 
   Engine* const engine_;
   TrialLogs* const logs_;
+  const Access* const access_;
   ThreadPool readers_{kLogReaders};  // For what waits for the disk.
 };
 

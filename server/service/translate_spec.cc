@@ -198,7 +198,8 @@ absl::StatusOr<StudySpec> FromProto(const v1::StudySpec& from) {
                   .prefactor = from.halving().prefactor()},
       .max_attempts = from.retry().max_attempts(),
       .seed = from.seed(),
-      .keep_checkpoints = from.keep_checkpoints()};
+      .keep_checkpoints = from.keep_checkpoints(),
+      .owner = from.owner()};
   for (int i = 0; i < from.parameters_size(); ++i) {
     HV_ASSIGN_OR_RETURN(Parameter parameter,
                         FromProto(from.parameters(i), absl::StrCat("parameters[", i, "]")));
@@ -238,6 +239,7 @@ void ToProto(const StudySpec& from, v1::StudySpec* to) {
   ToProto(from.lease, to->mutable_retry()->mutable_lease());
   to->set_seed(from.seed);
   to->set_keep_checkpoints(from.keep_checkpoints);
+  to->set_owner(from.owner);
   if (from.warm_start == WarmStart{}) return;
   to->mutable_warm_start()->set_study(from.warm_start.study);
   to->mutable_warm_start()->set_trials(from.warm_start.trials);

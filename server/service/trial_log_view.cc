@@ -25,9 +25,9 @@ void ShowKept(KeptLines kept, v1::AttemptLog* to) {
   ToProto(kept.update_time, to->mutable_update_time());
 }
 
-absl::StatusOr<StudyUid> FindTrial(const Scheduler& scheduler, const std::string& name,
-                                   TrialId id) {
-  const Study* study = scheduler.FindStudy(name);
+absl::StatusOr<StudyUid> FindTrial(const Scheduler& scheduler, const Scope& scope,
+                                   const std::string& name, TrialId id) {
+  const Study* study = scheduler.FindStudy(name, scope);
   if (study == nullptr) return NoStudy(name);
   if (study->FindTrial(id) == nullptr) return NoTrial(*study, id);
   return study->uid();
@@ -57,11 +57,11 @@ std::string WorkerOf(const Scheduler& scheduler, const LeaseKey& lease, const An
   return trial->lease == nullptr ? "" : trial->lease->worker;
 }
 
-absl::StatusOr<v1::TrialLog> ReadTrialLog(Engine* engine, TrialLogs* logs, const std::string& study,
-                                          TrialId trial) {
+absl::StatusOr<v1::TrialLog> ReadTrialLog(Engine* engine, TrialLogs* logs, const Scope& scope,
+                                          const std::string& study, TrialId trial) {
   std::promise<absl::StatusOr<StudyUid>> found;
   engine->PostRead([&](const absl::Status& status, const Engine::View& view) {
-    found.set_value(status.ok() ? FindTrial(view.scheduler, study, trial) : status);
+    found.set_value(status.ok() ? FindTrial(view.scheduler, scope, study, trial) : status);
   });
   HV_ASSIGN_OR_RETURN(const StudyUid uid, found.get_future().get());
   v1::TrialLog log;

@@ -24,8 +24,8 @@ std::string WorkerOf(const Scheduler& scheduler, const LeaseKey& lease, const An
 
 // What is kept of a trial's log. Waits for the engine and for the disk, so not to be called by who
 // has the engine's turn. NOT_FOUND: there is no such study or trial. UNAVAILABLE: as Engine.
-absl::StatusOr<v1::TrialLog> ReadTrialLog(Engine* engine, TrialLogs* logs, const std::string& study,
-                                          TrialId trial);
+absl::StatusOr<v1::TrialLog> ReadTrialLog(Engine* engine, TrialLogs* logs, const Scope& scope,
+                                          const std::string& study, TrialId trial);
 
 }  // namespace halving
 

@@ -16,12 +16,18 @@ constexpr size_t kChunksAhead = 2;
 }  // namespace
 
 UploadReactor::UploadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
+                             const absl::StatusOr<Caller>& caller,
                              grpc::CallbackServerContext* context, v1::UploadResponse* response)
     : keeper_(keeper),
       lease_ids_(lease_ids),
+      scope_(caller.ok() ? caller->owner : ""),
       context_(context),
       response_(response),
       transfer_(keeper, context) {
+  if (!caller.ok()) {
+    Finish(ToGrpc(caller.status()));
+    return;
+  }
   StartRead(&request_);
 }
 
@@ -63,7 +69,8 @@ void UploadReactor::Check() {
     const auto allowed = view.scheduler.CheckUpload({.lease = upload_.lease,
                                                      .epoch = header_.epoch(),
                                                      .bytes = upload_.bytes,
-                                                     .sha256 = upload_.sha256});
+                                                     .sha256 = upload_.sha256,
+                                                     .scope = scope_});
     if (!allowed.ok()) return End(allowed.status());
     upload_.checkpoint_id = allowed->checkpoint_id;
     if (allowed->stored) {
@@ -152,7 +159,8 @@ void UploadReactor::Record() {
   keeper_->engine()->Post(StoreCheckpoint{.lease = upload_.lease,
                                           .epoch = header_.epoch(),
                                           .bytes = upload_.bytes,
-                                          .sha256 = upload_.sha256},
+                                          .sha256 = upload_.sha256,
+                                          .scope = scope_},
                           [this](const absl::StatusOr<Engine::Reply>& reply, const Engine::View&) {
                             if (reply.ok()) {
                               response_->set_checkpoint_id(reply->answer.checkpoint_id);

@@ -11,6 +11,7 @@
 #include "common/mutex.h"
 #include "grpcpp/support/server_callback.h"
 #include "halving/v1/checkpoint.pb.h"
+#include "server/access/access.h"
 #include "server/service/checkpoint_keeper.h"
 #include "server/service/lease_id.h"
 
@@ -21,8 +22,10 @@ namespace halving {
 // itself when gRPC is done with it. Thread-safe as gRPC uses it.
 class UploadReactor : public grpc::ServerReadReactor<v1::UploadRequest> {
  public:
+  // Ends at once with `caller`'s error.
   UploadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
-                grpc::CallbackServerContext* context, v1::UploadResponse* response);
+                const absl::StatusOr<Caller>& caller, grpc::CallbackServerContext* context,
+                v1::UploadResponse* response);
 
   void OnReadDone(bool ok) override;
   void OnCancel() override;
@@ -44,6 +47,7 @@ class UploadReactor : public grpc::ServerReadReactor<v1::UploadRequest> {
 
   CheckpointKeeper* const keeper_;
   const LeaseIds* const lease_ids_;
+  const Scope scope_;
   grpc::CallbackServerContext* const context_;
   v1::UploadResponse* const response_;
   CheckpointKeeper::Transfer transfer_;

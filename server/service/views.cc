@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -267,8 +268,20 @@ void ShowRow(const Scheduler& scheduler, const Study& study, absl::Time now, v1:
   to->set_best_trial_id(best->id);
 }
 
-absl::Status ListStudies(const Scheduler& scheduler, const v1::ListStudiesRequest& request,
-                         v1::ListStudiesResponse* to) {
+std::string WorkerName(const Scope& scope, const std::string& name) {
+  return scope.empty() ? name : absl::StrCat(scope, "/", name);
+}
+
+bool IsWithin(const Scope& scope, const Scheduler& scheduler, const std::string& worker) {
+  if (scope.empty() || absl::StartsWith(worker, absl::StrCat(scope, "/"))) return true;
+  const auto held = scheduler.leases().HeldBy(worker);
+  return std::any_of(held.begin(), held.end(), [&](const LeaseTable::Key& key) {
+    return IsWithin(scope, scheduler.FindStudy(key.first)->spec());
+  });
+}
+
+absl::Status ListStudies(const Scheduler& scheduler, const Scope& scope,
+                         const v1::ListStudiesRequest& request, v1::ListStudiesResponse* to) {
   HV_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
   StudyUid after = 0;
   if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &after)) {
@@ -280,6 +293,7 @@ absl::Status ListStudies(const Scheduler& scheduler, const v1::ListStudiesReques
       to->set_next_page_token(absl::StrCat(after));
       break;
     }
+    if (!IsWithin(scope, at->second->spec())) continue;
     v1::Study* shown = to->add_studies();
     ShowStudy(*at->second, shown);
     bytes += shown->ByteSizeLong();
@@ -288,7 +302,7 @@ absl::Status ListStudies(const Scheduler& scheduler, const v1::ListStudiesReques
   return absl::OkStatus();
 }
 
-absl::Status ListWorkers(const Scheduler& scheduler, absl::Time now,
+absl::Status ListWorkers(const Scheduler& scheduler, const Scope& scope, absl::Time now,
                          const v1::ListWorkersRequest& request, v1::ListWorkersResponse* to) {
   HV_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
   const auto& workers = scheduler.workers().all();
@@ -298,6 +312,7 @@ absl::Status ListWorkers(const Scheduler& scheduler, absl::Time now,
       to->set_next_page_token(std::prev(at)->first);
       break;
     }
+    if (!IsWithin(scope, scheduler, at->first)) continue;
     v1::Worker* shown = to->add_workers();
     ShowWorker(scheduler, at->first, at->second, now, shown);
     bytes += shown->ByteSizeLong();

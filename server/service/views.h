@@ -24,11 +24,17 @@ void ShowStatus(const Scheduler& scheduler, const Study& study, absl::Time now,
 // One line of a list of studies.
 void ShowRow(const Scheduler& scheduler, const Study& study, absl::Time now, v1::StudyRow* to);
 
-// Pages, which end early near 1 MiB. INVALID_ARGUMENT for a page_size out of bounds and a
-// page_token that is none of ours.
-absl::Status ListStudies(const Scheduler& scheduler, const v1::ListStudiesRequest& request,
-                         v1::ListStudiesResponse* to);
-absl::Status ListWorkers(const Scheduler& scheduler, absl::Time now,
+// A worker's name: one that came with the token of an owner is "OWNER/NAME", so that no two teams'
+// workers are taken for one.
+std::string WorkerName(const Scope& scope, const std::string& name);
+// Whether the worker is that owner's, or has a trial of his.
+bool IsWithin(const Scope& scope, const Scheduler& scheduler, const std::string& worker);
+
+// Of what is within the scope. Pages, which end early near 1 MiB. INVALID_ARGUMENT for a page_size
+// out of bounds and a page_token that is none of ours.
+absl::Status ListStudies(const Scheduler& scheduler, const Scope& scope,
+                         const v1::ListStudiesRequest& request, v1::ListStudiesResponse* to);
+absl::Status ListWorkers(const Scheduler& scheduler, const Scope& scope, absl::Time now,
                          const v1::ListWorkersRequest& request, v1::ListWorkersResponse* to);
 // Looks at no more than 100,000 trials a call, so that a page that filters by state may come short,
 // and even empty, with a token to go on from.

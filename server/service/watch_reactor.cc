@@ -15,15 +15,16 @@ constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
 
 }  // namespace
 
-WatchReactor* WatchReactor::Start(Engine* engine, const v1::WatchStatusRequest& request) {
+WatchReactor* WatchReactor::Start(Engine* engine, const absl::StatusOr<Caller>& caller,
+                                  const v1::WatchStatusRequest& request) {
   const absl::StatusOr<absl::Duration> interval = FromProto(request.min_interval(), "min_interval");
   const bool set = request.has_min_interval() && interval.ok();
-  auto* reactor = new WatchReactor(engine, request.name(),
+  auto* reactor = new WatchReactor(engine, caller.ok() ? caller->owner : "", request.name(),
                                    set ? std::max(*interval, kLeastInterval) : kDefaultInterval);
-  if (interval.ok()) {
+  if (caller.ok() && interval.ok()) {
     reactor->Wait();
   } else {
-    reactor->Finish(ToGrpc(interval.status()));
+    reactor->Finish(ToGrpc(caller.ok() ? interval.status() : caller.status()));
   }
   return reactor;
 }
@@ -36,7 +37,9 @@ void WatchReactor::Wait() {
 
 void WatchReactor::Show(const absl::Status& status, const Engine::View& view) {
   if (!status.ok()) return Finish(ToGrpc(status));
-  const Study& study = *view.scheduler.FindStudy(study_);
+  const Study* found = view.scheduler.FindStudy(study_, scope_);
+  if (found == nullptr) return Finish(ToGrpc(NoStudy(study_)));
+  const Study& study = *found;
   if (uid_ != 0 && study.uid() != uid_) {
     return Finish(ToGrpc(absl::NotFoundError(
         absl::StrCat("study \"", study_, "\" was deleted, and another one made of that name"))));

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/support/server_callback.h"
 #include "halving/v1/study.pb.h"
+#include "server/access/access.h"
 #include "server/engine/engine.h"
 
 namespace halving {
@@ -17,20 +18,26 @@ namespace halving {
 // itself when gRPC is done with it. Thread-safe as gRPC uses it.
 class WatchReactor : public grpc::ServerWriteReactor<v1::StudyStatus> {
  public:
-  static WatchReactor* Start(Engine* engine, const v1::WatchStatusRequest& request);
+  // Ends at once with `caller`'s error.
+  static WatchReactor* Start(Engine* engine, const absl::StatusOr<Caller>& caller,
+                             const v1::WatchStatusRequest& request);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override;
 
  private:
-  WatchReactor(Engine* engine, std::string study, absl::Duration min_interval)
-      : engine_(engine), study_(std::move(study)), min_interval_(min_interval) {}
+  WatchReactor(Engine* engine, Scope scope, std::string study, absl::Duration min_interval)
+      : engine_(engine),
+        scope_(std::move(scope)),
+        study_(std::move(study)),
+        min_interval_(min_interval) {}
 
   void Wait();
   void Show(const absl::Status& status, const Engine::View& view);
 
   Engine* const engine_;
+  const Scope scope_;
   const std::string study_;
   const absl::Duration min_interval_;
   const Engine::Gone gone_ = Engine::NewGone();

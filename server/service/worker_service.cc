@@ -6,9 +6,11 @@
 
 #include "common/clock.h"
 #include "common/struct_json.h"
+#include "server/service/caller.h"
 #include "server/service/grpc_status.h"
 #include "server/service/translate.h"
 #include "server/service/trial_log_view.h"
+#include "server/service/views.h"
 
 namespace halving {
 namespace {
@@ -50,6 +52,15 @@ class CallReactor : public grpc::ServerUnaryReactor {
 grpc::ServerUnaryReactor* Refuse(CallReactor* reactor, const absl::Status& status) {
   reactor->End(status, /*waited=*/false);
   return reactor;
+}
+
+absl::StatusOr<Ask> AskOf(const v1::SuggestRequest& request, const Scope& scope) {
+  absl::StatusOr<Ask> ask = FromProto(request);
+  if (ask.ok()) {
+    ask->scope = scope;
+    ask->worker = WorkerName(scope, ask->worker);
+  }
+  return ask;
 }
 
 ServerMetrics::Outcome OutcomeOf(const v1::ReportRequest& request) {
@@ -109,11 +120,14 @@ void WorkerServiceImpl::Show(const Engine::Reply& reply, absl::Duration wait,
   to->set_max_epochs(from.max_epochs);
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext* context,
                                                      const v1::SuggestRequest* request,
                                                      v1::SuggestResponse* response) {
   auto* reactor = new CallReactor(engine_, suggests_);
-  absl::StatusOr<Ask> ask = FromProto(*request);
+  const absl::StatusOr<Caller> caller =
+      CallerOf(*access_, *context, "/halving.v1.WorkerService/Suggest");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  absl::StatusOr<Ask> ask = AskOf(*request, caller->owner);
   const absl::StatusOr<absl::Duration> wait = WaitOf(*request);
   if (!ask.ok() || !wait.ok()) {
     metrics_->CountAsk(ServerMetrics::Asked::kRefused);
@@ -129,10 +143,13 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext
   return reactor;
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext* context,
                                                     const v1::ReportRequest* request,
                                                     v1::ReportResponse* response) {
   auto* reactor = new CallReactor(engine_, reports_);
+  const absl::StatusOr<Caller> caller =
+      CallerOf(*access_, *context, "/halving.v1.WorkerService/Report");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
   const absl::StatusOr<LeaseKey> lease = lease_ids_.Decode(request->lease_id());
   absl::StatusOr<Outcome> outcome = OutcomeFromProto(*request);
   if (!lease.ok() || !outcome.ok()) {
@@ -143,7 +160,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*
   absl::Duration wait;
   if (request->has_next()) {
     // A bad ask costs the ask, not the result beside it.
-    absl::StatusOr<Ask> ask = FromProto(request->next());
+    absl::StatusOr<Ask> ask = AskOf(request->next(), caller->owner);
     const absl::StatusOr<absl::Duration> asked_wait = WaitOf(request->next());
     if (ask.ok() && asked_wait.ok()) {
       next = *std::move(ask);
@@ -156,7 +173,8 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*
     printed = std::make_unique<PrintedLines>(PrintedBy(request->log(), *lease));
   }
   engine_->PostReport(
-      {.lease = *lease, .outcome = *std::move(outcome)}, std::move(next), wait, reactor->gone(),
+      {.lease = *lease, .outcome = *std::move(outcome), .scope = caller->owner}, std::move(next),
+      wait, reactor->gone(),
       [this, reactor, response, wait, printed = std::move(printed), reported = OutcomeOf(*request),
        asks = request->has_next()](absl::StatusOr<Engine::Reply> reply, const Engine::View& view) {
         metrics_->CountReport(reported, CountedAs(reply));

@@ -3,6 +3,7 @@
 #define HALVING_SERVER_SERVICE_WORKER_SERVICE_H_
 
 #include "halving/v1/worker.grpc.pb.h"
+#include "server/access/access.h"
 #include "server/engine/engine.h"
 #include "server/metrics/server_metrics.h"
 #include "server/service/lease_id.h"
@@ -15,12 +16,13 @@ namespace halving {
 class WorkerServiceImpl : public v1::WorkerService::CallbackService {
  public:
   // None is owned; all must outlive the gRPC server.
-  WorkerServiceImpl(Engine* engine, TrialLogs* logs, ServerMetrics* metrics,
+  WorkerServiceImpl(Engine* engine, TrialLogs* logs, ServerMetrics* metrics, const Access* access,
                     absl::string_view secret)
       : engine_(engine),
         logs_(logs),
         lease_ids_(secret),
         metrics_(metrics),
+        access_(access),
         suggests_(metrics->Of("Suggest")),
         reports_(metrics->Of("Report")) {}
 
@@ -40,6 +42,7 @@ class WorkerServiceImpl : public v1::WorkerService::CallbackService {
   TrialLogs* const logs_;
   const LeaseIds lease_ids_;
   ServerMetrics* const metrics_;
+  const Access* const access_;
   CallMetrics* const suggests_;
   CallMetrics* const reports_;
 };

@@ -119,6 +119,7 @@ void To(const StudySpec& from, pb::Spec* to) {
   to->set_lease_ns(Ns(from.lease));
   to->set_seed(from.seed);
   to->set_keep_checkpoints(from.keep_checkpoints);
+  to->set_owner(from.owner);
   if (from.warm_start != WarmStart{}) {
     to->mutable_warm_start()->set_study(from.warm_start.study);
     to->mutable_warm_start()->set_trials(from.warm_start.trials);
@@ -143,8 +144,9 @@ StudySpec From(const pb::Spec& from) {
                .max_attempts = from.max_attempts(),
                .lease = DurationOf(from.lease_ns()),
                .seed = from.seed(),
-               .keep_checkpoints = from.keep_checkpoints() == 0 ? kDefaultKeptCheckpoints
-                                                                : from.keep_checkpoints()};
+               .keep_checkpoints =
+                   from.keep_checkpoints() == 0 ? kDefaultKeptCheckpoints : from.keep_checkpoints(),
+               .owner = from.owner()};
   for (const pb::Parameter& parameter : from.parameters()) to.parameters.push_back(From(parameter));
   for (const pb::NamedConfig& named : from.initial_configs()) {
     NamedConfig& config = to.initial_configs.emplace_back();

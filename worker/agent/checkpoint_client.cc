@@ -47,7 +47,8 @@ class CallGuard {
   std::thread thread_;
 };
 
-// Whether the same call may have another answer later, without anybody doing anything.
+// Whether the same call may have another answer later: by itself, or once the token is put right,
+// which hours of training are worth waiting for.
 bool IsPassing(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
@@ -55,6 +56,8 @@ bool IsPassing(const absl::Status& status) {
     case absl::StatusCode::kCancelled:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
       return true;
     default:
       return false;
@@ -90,8 +93,8 @@ auto UntilAnswered(const std::string& what, const WakeEvent& quit, Once once) ->
 
 }  // namespace
 
-CheckpointClient::CheckpointClient(const std::string& address)
-    : stub_(v1::CheckpointService::NewStub(MakeChannel(address))) {}
+CheckpointClient::CheckpointClient(const ServerLink& link)
+    : stub_(v1::CheckpointService::NewStub(MakeChannel(link))) {}
 
 absl::StatusOr<int64_t> CheckpointClient::OffsetOf(const Upload& upload, const WakeEvent& quit) {
   v1::GetUploadOffsetRequest request;

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/file_io.h"
+#include "common/server_link.h"
 #include "halving/v1/checkpoint.grpc.pb.h"
 #include "halving/v1/checkpoint.pb.h"
 #include "worker/agent/wake_event.h"
@@ -32,7 +33,7 @@ class CheckpointClient {
     std::string shared_file;  // Its name in the server's own folder; empty: the bytes are sent.
   };
 
-  explicit CheckpointClient(const std::string& address);
+  explicit CheckpointClient(const ServerLink& link);
 
   // The id under which the server has it. Errors are its refusals, which the same upload would only
   // get again.

@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/duration_flag.h"
+#include "common/link_flags.h"
 #include "common/server_address.h"
 #include "common/status.h"
 #include "common/version.h"
@@ -94,6 +95,7 @@ void AddPlaceFlags(CLI::App* app, Flags* flags) {
   app->add_option("--server", flags->server, "Where the server listens, host:port")
       ->envname("HALVING_SERVER")
       ->capture_default_str();
+  AddLinkFlags(app, &flags->link);
   app->add_option("--id", flags->id,
                   "Name of this worker, one per process [<host>:<device>, or <host>:cpu:<pid>]")
       ->envname("HALVING_WORKER_ID");

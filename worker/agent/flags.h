@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/server_link.h"
 #include "worker/agent/gpus.h"
 
 namespace halving {
@@ -35,6 +36,7 @@ struct CheckFlags {
 // As given; empty or zero where a default depends on the machine.
 struct Flags {
   std::string server = "127.0.0.1:7070";
+  LinkOptions link;
   std::string id;
   std::string device = "cpu";  // "auto" until the GPUs were counted.
   std::string trainer;

@@ -9,11 +9,13 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/rpc_status.h"
+#include "common/server_link.h"
 
 namespace halving {
 
-// A connection of its own to `address`, made at the first call, and made again whenever it is lost.
-inline std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+// A connection of its own, made at the first call, and made again whenever it is lost.
+inline std::shared_ptr<grpc::Channel> MakeChannel(const ServerLink& link) {
   grpc::ChannelArguments arguments;
   // Channels with equal arguments would share one connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -32,17 +34,18 @@ inline std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 << 20);
   // A proxy for the web, named by the environment, does not lead to a server next door.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return link.Open(arguments);
+}
+
+// The same in plaintext, without a token.
+inline std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  return MakeChannel(ServerLink(address));
 }
 
 inline void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(
       gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                    gpr_time_from_millis(absl::ToInt64Milliseconds(timeout), GPR_TIMESPAN)));
-}
-
-inline absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
 }
 
 }  // namespace halving

@@ -57,6 +57,12 @@ std::string ServerTag(const std::string& address) {
 }
 
 int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& device, Leave* leave) {
+  const absl::StatusOr<std::shared_ptr<ServerLink>> link =
+      ServerLink::Make(flags.server, flags.link);
+  if (!link.ok()) {
+    spdlog::error("{}", std::string(link.status().message()));
+    return kUnusable;
+  }
   absl::StatusOr<std::unique_ptr<CheckpointDir>> checkpoints =
       CheckpointDir::Open(flags.checkpoint_dir, ServerTag(flags.server));
   if (!checkpoints.ok()) {
@@ -67,8 +73,8 @@ int Serve(const Flags& flags, const HostFacts& facts, const TrainerDevice& devic
   // Kept for good: with its last user gone, gRPC would clean up, and wait 10 s for a connection
   // that is just being made.
   grpc_init();
-  ServerClient client(flags.server);
-  CheckpointClient transfers(flags.server);
+  ServerClient client(**link);
+  CheckpointClient transfers(**link);
   Agent agent({.worker_id = flags.id,
                .host = facts.host,
                .device = device.shown,

@@ -87,8 +87,8 @@ bool IsAnswerToReport(const absl::Status& status) {
   }
 }
 
-ServerClient::ServerClient(std::string address)
-    : address_(std::move(address)), stub_(v1::WorkerService::NewStub(MakeChannel(address_))) {}
+ServerClient::ServerClient(const ServerLink& link)
+    : address_(link.address()), stub_(v1::WorkerService::NewStub(MakeChannel(link))) {}
 
 absl::StatusOr<v1::SuggestResponse> ServerClient::SuggestOnce(const v1::SuggestRequest& request,
                                                               absl::Duration timeout,

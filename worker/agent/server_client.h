@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "common/server_link.h"
 #include "halving/v1/worker.grpc.pb.h"
 #include "halving/v1/worker.pb.h"
 #include "worker/agent/patience.h"
@@ -27,8 +28,8 @@ bool IsAnswerToReport(const absl::Status& status);
 // when the server is lost and one when it is back. Thread-safe.
 class ServerClient {
  public:
-  // `address` is host:port, or any other gRPC target. Connects at the first call.
-  explicit ServerClient(std::string address);
+  // Connects at the first call.
+  explicit ServerClient(const ServerLink& link);
 
   // Asks for work, with the request's own `wait`. CANCELLED once `patience` is over; any other
   // error is the server's refusal, which asking again would not change.
