@@ -119,6 +119,7 @@ class Container:
         self.address = project.addresses[self.name]
         self.log = project.folder / f"{self.name}.log"
         self._project = project
+        self._starts = 0
         self.running = None
 
     def _mounts(self, root):
@@ -156,9 +157,12 @@ class Container:
                     "no-new-privileges:true" in service.get("security_opt", [])}
 
     def start(self):
-        root = self._project.exits.enter_context(
-            image.overlay(self.image.layers, self._project.folder / f"root-{self.name}"))
-        self._project.connect(self.name, self.address)
+        """Starts it, or after a stop another one in its place: a new root, the same volumes."""
+        self._starts += 1
+        root = self._project.exits.enter_context(image.overlay(
+            self.image.layers, self._project.folder / f"root-{self.name}-{self._starts}"))
+        if self._starts == 1:
+            self._project.connect(self.name, self.address)
         with open(self.log, "ab") as out:
             self.running = process.Running(
                 self._config(root), before=["ip", "netns", "exec", self.name],
@@ -190,11 +194,10 @@ class Container:
 class Project:
     """What `docker compose up` would start. Use as a context, in a network of one's own."""
 
-    def __init__(self, model, images, folder, compose_folder):
+    def __init__(self, model, images, folder):
         self.images = images
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder)  # Of volumes, logs, and the files of secrets.
         self._model = model
-        self._compose_folder = pathlib.Path(compose_folder)
         self.exits = contextlib.ExitStack()
         self.containers = {}  # By service.
         names = [f"{name}-{i}" for name, service in model["services"].items()
@@ -233,7 +236,7 @@ class Project:
         return folder
 
     def secret(self, name):
-        return (self._compose_folder / self._model["secrets"][name]["file"]).resolve()
+        return self.folder / self._model["secrets"][name]["file"]
 
     def connect(self, name, address):
         ip("netns", "add", name)

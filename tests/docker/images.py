@@ -1,14 +1,15 @@
 """Builds our images without a container engine, and runs the compose file: scripts/test-images.
 
     images.py build NAME...   builds docker/NAME.Dockerfile, each in turn
-    images.py compose         builds server and worker, starts what compose.yaml says, runs a study
-                              to its end and stops all of it
+    images.py compose [FILE]  builds server and worker, starts what compose.yaml says (with FILE on
+                              top), runs a study to its end, stops all of it and starts it again
 """
 
 import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import time
 
@@ -58,9 +59,15 @@ def check(what, holds, shown=""):
     say(f"  {what}")
 
 
-def halving(server, *args, text=None, timeout_s=300):
-    """Like `docker compose exec -T server halving ...`: its standard output."""
-    done = server.running.execute(["halving", *args], timeout_s=timeout_s, input=text)
+def run_halving(server, *args, before=(), **kwargs):
+    """Like `docker compose exec -T server halving ...`."""
+    tls = ["--tls-ca", "/run/secrets/ca.crt"] if server.service.get("secrets") else []
+    return server.running.execute([*before, "halving", *tls, *args], timeout_s=300, **kwargs)
+
+
+def halving(server, *args, text=None):
+    """Its standard output."""
+    done = run_halving(server, *args, input=text)
     if done.returncode != 0:
         raise AssertionError(f"halving {args} ended with {done.returncode}\n{done.stdout}"
                              f"{done.stderr}")
@@ -85,6 +92,35 @@ def try_health(project):
         check(f"{one.name} is unhealthy with {wrong}", done.returncode != 0, done)
 
 
+def try_tokens(project):
+    server, worker = project.containers["server"][0], project.containers["worker"][0]
+    done = run_halving(server, "list", before=["env", "--unset=HALVING_TOKEN_FILE"])
+    check("without a token nothing is shown", done.returncode != 0 and "token" in done.stderr, done)
+    token = worker.service["environment"]["HALVING_TOKEN_FILE"]
+    stat = worker.running.execute(["stat", "--format=%u %a", token])
+    check("the workers' token is its owner's only", stat.stdout.strip() == "970 600", stat)
+    text = worker.running.execute(["cat", token]).stdout
+    done = run_halving(server, "delete", "in-containers", "--yes", before=[
+        "env", "--unset=HALVING_TOKEN_FILE", f"HALVING_TOKEN={text.strip()}"])
+    check("a worker's token deletes no study", done.returncode != 0 and "token" in done.stderr, done)
+
+
+def try_start_again(project):
+    server = project.containers["server"][0]
+    server.start()
+    server.await_health(60)
+    status = json.loads(halving(server, "status", "in-containers", "--json"))
+    check("started again, the server has its study", status["study"]["spec"]["name"], status)
+    server.stop()
+
+
+def make_certificates(folder):
+    """As docs/containers.md says."""
+    subprocess.run([SOURCE / "scripts" / "make-certs", "--out", folder / "certs", "server", "server"],
+                   check=True, stdout=subprocess.DEVNULL)
+    os.chown(folder / "certs" / "server.key", 970, -1)
+
+
 def try_stop(project):
     for service in ("worker", "server"):
         for one in project.containers[service]:
@@ -103,13 +139,18 @@ def try_users(project):
 
 
 def run_compose(overlays):
-    images = build(["server", "worker"])
+    try_compose(build(["server", "worker"]), overlays, STORE / "compose")
+
+
+def try_compose(images, overlays, folder):
     files = [SOURCE / "docker" / name for name in ("compose.yaml", *overlays)]
-    folder = STORE / "compose"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    model = compose.load(*files)
+    if "secrets" in model:
+        make_certificates(folder)
     process.leave_namespaces(process.CLONE_NEWNET)
-    with compose.Project(compose.load(*files), images, folder, SOURCE / "docker") as project:
+    with compose.Project(model, images, folder) as project:
         say(f"{' and '.join(file.name for file in files)}: up")
         try:
             project.up()
@@ -119,7 +160,9 @@ def run_compose(overlays):
             try_health(project)
             try_users(project)
             try_study(project)
+            try_tokens(project)
             try_stop(project)
+            try_start_again(project)
         except BaseException:
             say(project.logs())
             raise
