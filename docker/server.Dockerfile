@@ -36,8 +36,8 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     && apt-get install -q -y --no-install-recommends \
         curl libcpp-httplib0.11 libgrpc++1.51 libprometheus-cpp-core1.0 libprotobuf32 \
         libspdlog1.10 libsqlite3-0 libssl3 \
-    && groupadd --gid 970 halving \
-    && useradd --uid 970 --gid 970 --no-create-home --home-dir /var/lib/halving \
+    && groupadd --system --gid 970 halving \
+    && useradd --system --uid 970 --gid 970 --no-create-home --home-dir /var/lib/halving \
         --shell /usr/sbin/nologin halving \
     && install -d -o halving -g halving -m 0750 /var/lib/halving /etc/halving
 COPY --from=build /out/ /usr/bin/

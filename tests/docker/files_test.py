@@ -89,7 +89,7 @@ class DockerfilesTest(FileTest):
             user = final(file, "USER")[-1].value
             self.assertEqual(user, "970:970")
             made = " ".join(step.value for step in final(file, "RUN"))
-            self.assertIn("useradd --uid 970 --gid 970 ", made)
+            self.assertIn("useradd --system --uid 970 --gid 970 ", made)
 
     def test_each_says_how_to_ask_and_stop_it_and_where_its_data_is(self):
         for name, file in self.each():
