@@ -13,8 +13,8 @@ ARG DEBIAN=debian:bookworm-20250520-slim
 FROM ${DEBIAN} AS libtorch
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
-    rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update -q \
-    && apt-get install -q -y --no-install-recommends python3-pip
+    rm -f /etc/apt/apt.conf.d/docker-clean && export DEBIAN_FRONTEND=noninteractive \
+    && apt-get update -q && apt-get install -q -y --no-install-recommends python3-pip
 COPY docker/libtorch-cuda.txt /
 # What only Python needs is left out; what stands in include/ is needed to build.
 RUN --mount=type=cache,target=/root/.cache/pip \

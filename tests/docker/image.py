@@ -204,8 +204,8 @@ class Builder:
         return image.extended(layer, key)
 
     def _run(self, path, image, step, arguments, _images):
-        env = {**{name: os.environ[name] for name in process.PASSED if name in os.environ},
-               **arguments, **image.env}
+        passed, passed_mounts = process.build_environment()
+        env = {**passed, **arguments, **image.env}
         args = step.exec_form() or ["/bin/sh", "-c", step.value]
         mounts = [{"source": str(self._cache(mount)), "target": mount["target"]}
                   for mount in step.flags.get("mount", [])]
@@ -215,7 +215,7 @@ class Builder:
             log = self._scratch / "run.log"
             with open(log, "wb") as out:
                 code = process.run(
-                    {"root": str(root), "mounts": process.build_mounts() + mounts, "uid": uid,
+                    {"root": str(root), "mounts": passed_mounts + mounts, "uid": uid,
                      "gid": gid, "env": env, "args": args, "workdir": image.workdir},
                     stdout=out, stderr=out, stdin=subprocess.DEVNULL)
             if code != 0:

@@ -12,9 +12,8 @@ import time
 
 CONTAINER = pathlib.Path(__file__).with_name("container.py")
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
-# What docker build hands to every RUN by itself, and pip's name for a proxy's certificate.
-PASSED = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-          "PIP_CERT")
+# What docker build hands to every RUN by itself.
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -43,11 +42,19 @@ def ids(root, user):
     return uid, 0 if name.isdigit() else look_up("passwd", name, 3)
 
 
-def build_mounts():
-    """The name server's address, and the certificate that PIP_CERT names, for RUN."""
-    files = ["/etc/resolv.conf"] + [os.environ["PIP_CERT"]] * ("PIP_CERT" in os.environ)
-    return [{"source": os.path.realpath(file), "target": file, "read_only": True}
-            for file in files if os.path.exists(file)]
+def build_environment():
+    """(variables, mounts) for RUN: the name server and proxy of this machine, and its certificate.
+
+    PIP_CERT, where it is set here, stands in a file that leaves no trace in the layer.
+    """
+    variables = {name: os.environ[name] for name in PROXIES if name in os.environ}
+    mounts = [{"source": os.path.realpath("/etc/resolv.conf"), "target": "/etc/resolv.conf",
+               "read_only": True}]
+    if "PIP_CERT" in os.environ:
+        variables["PIP_CERT"] = "/dev/certificates.pem"
+        mounts.append({"source": os.path.realpath(os.environ["PIP_CERT"]),
+                       "target": variables["PIP_CERT"], "read_only": True})
+    return variables, mounts
 
 
 class Running:
