@@ -98,6 +98,7 @@ void AppendTrial(const Trial& trial, std::string* text) {
 // Only what may be needed is kept.
 absl::Status Study::CheckCheckpoints() const {
   const std::vector<TrialId> best = BestTrials();
+  int64_t bytes = 0;
   for (const Trial& trial : trials_) {
     if (trial.checkpoints.empty()) continue;
     const std::string who = absl::StrCat("trial ", trial.id);
@@ -108,11 +109,13 @@ absl::Status Study::CheckCheckpoints() const {
       return Wrong(uid_, who + " is over and keeps a checkpoint");
     }
     for (const Checkpoint& checkpoint : trial.checkpoints) {
+      if (checkpoint.stored) bytes += checkpoint.bytes;
       if (checkpoint.offered && trial.lease == nullptr) {
         return Wrong(uid_, absl::StrCat(who, " keeps ", checkpoint.id, ", which is nobody's"));
       }
     }
   }
+  if (bytes != checkpoint_bytes_) return Wrong(uid_, "the bytes of checkpoints are miscounted");
   return absl::OkStatus();
 }
 

@@ -38,9 +38,9 @@ void AdmitCall(void* access, grpc_auth_context*, const grpc_metadata* metadata, 
 grpc_ssl_certificate_config_reload_status Reload(const TlsMaterial& material,
                                                  grpc_ssl_server_certificate_config** config) {
   const grpc_ssl_pem_key_cert_pair pair = {material.key_pem.c_str(), material.cert_pem.c_str()};
-  // gRPC 1.51 aborts without CAs, also where no client is asked for a certificate and none is used.
-  const std::string& roots = material.ca_pem.empty() ? material.cert_pem : material.ca_pem;
-  *config = grpc_ssl_server_certificate_config_create(roots.c_str(), &pair, 1);
+  // It insists on a CA (1.51 ends the process without one), also where no certificate is asked for.
+  const std::string& ca = material.ca_pem.empty() ? material.cert_pem : material.ca_pem;
+  *config = grpc_ssl_server_certificate_config_create(ca.c_str(), &pair, 1);
   return *config == nullptr ? GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL
                             : GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
 }

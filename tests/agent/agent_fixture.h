@@ -46,8 +46,9 @@ class AgentTest : public testing::Test {
         result_ = checkpoints.status();
         return;
       }
-      ServerClient client(server_.address());
-      CheckpointClient transfers(server_.address());
+      const ServerLink link(server_.address());
+      ServerClient client(link);
+      CheckpointClient transfers(link);
       Trainer program({.process = {.guard = HALVING_WORKER, .command = trainer},
                        .silence_limit = kTestTimeout,
                        .stop_grace = absl::Seconds(1)});

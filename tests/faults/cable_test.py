@@ -35,11 +35,11 @@ class CableTest(faults.FaultTest):
             if done.returncode != 0:
                 self.skipTest(f"ip {step}: {done.stderr.strip()}")
         self.addCleanup(self.ip, "link", "del", self.NEAR)
-        self.serve(listen=f"{self.NEAR_IP}:0")
+        self.serve("--insecure", "--auth", "off", listen=f"{self.NEAR_IP}:0")
 
     def start_far_worker(self):
         worker = ["ip", "netns", "exec", self.SPACE, harness.BIN / "halving-worker"]
-        return self.start("far", *worker, "--server", self.address, "--id", "far",
+        return self.start("far", *worker, "--server", self.address, "--insecure", "--id", "far",
                           "--checkpoint-dir", self.dir / "checkpoints", "--trainer",
                           f"{sys.executable} {harness.TRAINER}")
 

@@ -38,9 +38,9 @@ class FaultTest(harness.EndToEndTest):
         self.addCleanup(connected.close)
         return connected
 
-    def serve(self, **kwargs):
+    def serve(self, *args, **kwargs):
         """Starts self.server, or starts it anew, and connects self.client."""
-        self.server = self.start_server(**kwargs)
+        self.server = self.start_server(*args, **kwargs)
         self.client = self.connect()  # A connection to the last one may not know yet that it died.
 
     def bad_disk(self):

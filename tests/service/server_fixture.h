@@ -13,11 +13,13 @@
 #include "absl/time/time.h"
 #include "common/check.h"
 #include "common/clock.h"
+#include "common/rpc_status.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "halving/v1/checkpoint.grpc.pb.h"
 #include "halving/v1/study.grpc.pb.h"
 #include "halving/v1/worker.grpc.pb.h"
+#include "server/access/access.h"
 #include "server/engine/engine.h"
 #include "server/metrics/server_metrics.h"
 #include "server/service/checkpoint_keeper.h"
@@ -36,10 +38,6 @@ using CheckpointStub = v1::CheckpointService::StubInterface;
 
 // A call that has not ended by then never will; the test fails, instead of hanging.
 constexpr std::chrono::seconds kCallTimeout{60};
-
-inline absl::Status FromGrpc(const grpc::Status& status) {
-  return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
-}
 
 // A channel with a connection of its own.
 inline std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
@@ -66,6 +64,10 @@ class ServerFixture {
         CheckpointKeeper::Create(engine.get(), store.get(), false);
     HV_CHECK(kept.ok()) << kept.status();
     keeper = *std::move(kept);
+    absl::StatusOr<std::unique_ptr<Access>> let_in =
+        Access::Open(folder.path(), Clock::Real(), {.needs_tokens = false});
+    HV_CHECK(let_in.ok()) << let_in.status();
+    access = *std::move(let_in);
     absl::StatusOr<std::unique_ptr<GrpcServer>> started =
         GrpcServer::Start("127.0.0.1:0", Parts(), journal.secret());
     HV_CHECK(started.ok()) << started.status();
@@ -190,13 +192,16 @@ class ServerFixture {
 
   const std::string& address() const { return server->address(); }
 
-  GrpcServer::Parts Parts() { return {.keeper = keeper.get(), .logs = &logs, .metrics = &metrics}; }
+  GrpcServer::Parts Parts() {
+    return {.keeper = keeper.get(), .logs = &logs, .metrics = &metrics, .access = access.get()};
+  }
 
   FakeClock clock;
   FaultJournal journal;
   ServerMetrics metrics;
   TempDir folder;
   TrialLogs logs{folder.path() + "/logs.db", {}};
+  std::unique_ptr<Access> access;  // Everybody may do everything.
   std::unique_ptr<Engine> engine;
   std::unique_ptr<CheckpointStore> store;
   std::unique_ptr<CheckpointKeeper> keeper;

@@ -200,7 +200,7 @@ TEST_F(ViewsTest, PagesOfStudiesCoverEachOnceOldestFirst) {
     request.set_page_size(size);
     do {
       v1::ListStudiesResponse response;
-      ASSERT_THAT(ListStudies(scheduler_, request, &response), IsOk());
+      ASSERT_THAT(ListStudies(scheduler_, "", request, &response), IsOk());
       for (const v1::Study& study : response.studies()) names.push_back(study.spec().name());
       request.set_page_token(response.next_page_token());
     } while (!request.page_token().empty());
@@ -219,7 +219,7 @@ TEST_F(ViewsTest, APageOfLargeStudiesEndsEarlyAndGoesOn) {
   int studies = 0;
   do {
     v1::ListStudiesResponse response;
-    ASSERT_THAT(ListStudies(scheduler_, request, &response), IsOk());
+    ASSERT_THAT(ListStudies(scheduler_, "", request, &response), IsOk());
     EXPECT_LT(response.ByteSizeLong(), 2u << 20);
     studies += response.studies_size();
     request.set_page_token(response.next_page_token());
@@ -235,7 +235,7 @@ TEST_F(ViewsTest, PagesOfWorkersCoverEachOnce) {
     request.set_page_size(size);
     do {
       v1::ListWorkersResponse response;
-      ASSERT_THAT(ListWorkers(scheduler_, now_, request, &response), IsOk());
+      ASSERT_THAT(ListWorkers(scheduler_, "", now_, request, &response), IsOk());
       for (const v1::Worker& worker : response.workers()) names.push_back(worker.worker_id());
       request.set_page_token(response.next_page_token());
     } while (!request.page_token().empty());
@@ -248,14 +248,14 @@ TEST_F(ViewsTest, AWorkerShowsWhatItHoldsOrSinceWhenItIsIdle) {
   Finish(0.5);
   now_ += absl::Seconds(5);
   v1::ListWorkersResponse idle;
-  ASSERT_THAT(ListWorkers(scheduler_, now_, {}, &idle), IsOk());
+  ASSERT_THAT(ListWorkers(scheduler_, "", now_, {}, &idle), IsOk());
   ASSERT_THAT(idle.workers(), SizeIs(1));
   EXPECT_EQ(idle.workers(0).idle_for().seconds(), 5);
   EXPECT_EQ(idle.workers(0).last_seen().seconds(), 5);
   EXPECT_EQ(idle.workers(0).trials_finished(), 1);
   Take();
   v1::ListWorkersResponse busy;
-  ASSERT_THAT(ListWorkers(scheduler_, now_, {}, &busy), IsOk());
+  ASSERT_THAT(ListWorkers(scheduler_, "", now_, {}, &busy), IsOk());
   EXPECT_FALSE(busy.workers(0).has_idle_for());
   EXPECT_EQ(busy.workers(0).study(), "s");
   EXPECT_EQ(busy.workers(0).trial_id(), 2);
@@ -313,7 +313,7 @@ TEST_F(ViewsOfTimeTest, ATrialStragglesAfterTwiceTheUsualTime) {
   now_ += absl::Milliseconds(1);
   EXPECT_TRUE(Status().running(0).straggling());
   v1::ListWorkersResponse workers;
-  ASSERT_THAT(ListWorkers(scheduler_, now_, {}, &workers), IsOk());
+  ASSERT_THAT(ListWorkers(scheduler_, "", now_, {}, &workers), IsOk());
   EXPECT_TRUE(workers.workers(0).straggling());
   EXPECT_TRUE(workers.workers(0).connected());
   EXPECT_DOUBLE_EQ(workers.workers(0).utilisation(), 1);
@@ -323,7 +323,7 @@ TEST_F(ViewsOfTimeTest, ASilentWorkerIsNotConnectedAndARowSaysWhatTheStatusDoes)
   FinishInTenSeconds();
   now_ += absl::Minutes(2);
   v1::ListWorkersResponse workers;
-  ASSERT_THAT(ListWorkers(scheduler_, now_, {}, &workers), IsOk());
+  ASSERT_THAT(ListWorkers(scheduler_, "", now_, {}, &workers), IsOk());
   EXPECT_FALSE(workers.workers(0).connected());
   v1::StudyRow row;
   ShowRow(scheduler_, study(), now_, &row);
@@ -341,8 +341,8 @@ TEST_F(ViewsOfTimeTest, ASilentWorkerIsNotConnectedAndARowSaysWhatTheStatusDoes)
 TEST_F(ViewsTest, AnEmptyServerHasEmptyLists) {
   v1::ListStudiesResponse studies;
   v1::ListWorkersResponse workers;
-  EXPECT_THAT(ListStudies(scheduler_, {}, &studies), IsOk());
-  EXPECT_THAT(ListWorkers(scheduler_, now_, {}, &workers), IsOk());
+  EXPECT_THAT(ListStudies(scheduler_, "", {}, &studies), IsOk());
+  EXPECT_THAT(ListWorkers(scheduler_, "", now_, {}, &workers), IsOk());
   EXPECT_EQ(studies.ByteSizeLong() + workers.ByteSizeLong(), 0u);
 }
 
