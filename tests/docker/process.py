@@ -12,6 +12,8 @@ import time
 
 CONTAINER = pathlib.Path(__file__).with_name("container.py")
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
 # What docker build hands to every RUN by itself.
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -19,8 +21,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def leave_namespaces(flags):
     """Gives this process mounts or a network of its own, which vanish with it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(flags) != 0:
+    if LIBC.unshare(flags) != 0:
         raise OSError(ctypes.get_errno(), "unshare: needs root, and a kernel that lets it")
     if flags & CLONE_NEWNS:
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
@@ -65,10 +66,11 @@ class Running:
             json.dump(config, file)
         self._config = pathlib.Path(file.name)
         self.config = config
-        # Killed with this process, whatever happens to it.
+        # The container ends with unshare, and unshare with this process, whatever happens to it.
         self.popen = subprocess.Popen(
             [*before, "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child",
-             sys.executable, "-I", str(CONTAINER), file.name], **kwargs)
+             sys.executable, "-I", str(CONTAINER), file.name],
+            preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), **kwargs)
 
     def pid(self):
         """Of the container's first process, seen from here; None before it is there."""
