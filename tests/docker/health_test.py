@@ -1,4 +1,4 @@
-"""The health checks of the images, asked of a server and a worker that run outside of containers."""
+"""The health checks of the images, asked of a server and a worker outside of containers."""
 
 import os
 import pathlib
@@ -14,8 +14,8 @@ DOCKER = SOURCE / "docker"
 class HealthTest(EndToEndTest):
 
     def ask(self, who, **environment):
-        done = subprocess.run([DOCKER / f"{who}-health"], capture_output=True, text=True, timeout=30,
-                              env={"PATH": os.environ["PATH"], **environment})
+        done = subprocess.run([DOCKER / f"{who}-health"], capture_output=True, timeout=30, env={
+            "PATH": os.environ["PATH"], **environment})
         return done.returncode == 0
 
     def test_a_server_is_healthy_while_it_answers(self):

@@ -9,9 +9,12 @@ import json
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import compose
 import image
@@ -102,7 +105,30 @@ def try_tokens(project):
     text = worker.running.execute(["cat", token]).stdout
     done = run_halving(server, "delete", "in-containers", "--yes", before=[
         "env", "--unset=HALVING_TOKEN_FILE", f"HALVING_TOKEN={text.strip()}"])
-    check("a worker's token deletes no study", done.returncode != 0 and "token" in done.stderr, done)
+    refused = done.returncode != 0 and "token" in done.stderr
+    check("a worker's token deletes no study", refused, done)
+
+
+def try_page(project):
+    """As a browser on this machine asks for it, through the port that compose.yaml opens."""
+    server = project.containers["server"][0]
+
+    def ask(scheme, host):
+        url = f"{scheme}://{server.address}:7080/"
+        request = urllib.request.Request(url, headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=10,
+                                        context=ssl._create_unverified_context()) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return None  # Not this scheme.
+
+    statuses = [ask(scheme, "127.0.0.1:7080") for scheme in ("http", "https")]
+    check("the page is there", 200 in statuses, statuses)
+    statuses = [ask(scheme, "elsewhere.example") for scheme in ("http", "https")]
+    check("the page is not there under a name of somebody's", 200 not in statuses, statuses)
 
 
 def try_start_again(project):
@@ -116,8 +142,8 @@ def try_start_again(project):
 
 def make_certificates(folder):
     """As docs/containers.md says."""
-    subprocess.run([SOURCE / "scripts" / "make-certs", "--out", folder / "certs", "server", "server"],
-                   check=True, stdout=subprocess.DEVNULL)
+    make_certs = [SOURCE / "scripts" / "make-certs", "--out", folder / "certs"]
+    subprocess.run([*make_certs, "server", "server"], check=True, stdout=subprocess.DEVNULL)
     os.chown(folder / "certs" / "server.key", 970, -1)
 
 
@@ -161,6 +187,7 @@ def try_compose(images, overlays, folder):
             try_users(project)
             try_study(project)
             try_tokens(project)
+            try_page(project)
             try_stop(project)
             try_start_again(project)
         except BaseException:
