@@ -60,7 +60,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     && useradd --system --uid 970 --gid 970 --no-create-home --home-dir /var/lib/halving \
         --shell /usr/sbin/nologin halving \
     && install -d -o halving -g halving -m 0750 /var/lib/halving /etc/halving
-# Its own layer: 4 GB that stay the same from version to version.
+# Its own layer: 6 GB that stay the same from version to version.
 COPY --from=libtorch /opt/libtorch /opt/libtorch
 COPY --from=build /out/ /usr/bin/
 COPY --chmod=0755 docker/worker-health /usr/bin/halving-health
