@@ -95,7 +95,7 @@ class LeaseHolder {
   absl::Status Transfer(const std::string& file, int64_t epoch, Times* times);
 
  private:
-  explicit LeaseHolder(const std::string& address) : server_(address), transfers_(address) {}
+  explicit LeaseHolder(const ServerLink& link) : server_(link), transfers_(link) {}
 
   absl::Status TakeLease(const std::string& address, int64_t max_epochs);
   absl::Status Name(const std::string& checkpoint_id, int64_t epoch);
@@ -109,7 +109,7 @@ class LeaseHolder {
 
 absl::StatusOr<std::unique_ptr<LeaseHolder>> LeaseHolder::Create(const std::string& address,
                                                                  int64_t max_epochs) {
-  std::unique_ptr<LeaseHolder> holder(new LeaseHolder(address));
+  std::unique_ptr<LeaseHolder> holder(new LeaseHolder(ServerLink(address)));
   HV_RETURN_IF_ERROR(holder->TakeLease(address, max_epochs));
   return holder;
 }

@@ -106,9 +106,10 @@ ServerMetrics::Sources SourcesOf(const ServerOptions& options, Engine* engine,
 absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& options,
                                                           Dashboard::Parts parts) {
   if (options.http == "off") return nullptr;
-  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard = Dashboard::Start(
-      {.listen = options.http, .hosts = {options.http_hosts.begin(), options.http_hosts.end()}},
-      std::move(parts));
+  absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
+      Dashboard::Start({.listen = options.http,
+                        .http = {.hosts = {options.http_hosts.begin(), options.http_hosts.end()}}},
+                       std::move(parts));
   if (dashboard.ok()) {
     spdlog::info("dashboard on http://{}", (*dashboard)->address());
   } else if (!options.http_given) {
@@ -207,9 +208,11 @@ int Serve(const ServerOptions& options) {
     (*keeper)->Stop();
     (*engine)->Stop();
   };
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
-      options.listen, {keeper->get(), logs.get(), &observers.metrics, access->get(), tls->get()},
-      (*journal)->secret());
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+      GrpcServer::Start(options.listen,
+                        {keeper->get(), logs.get(), &observers.metrics, access->get(), tls->get(),
+                         options.max_connections},
+                        (*journal)->secret());
   if (!server.ok()) {
     return Fail(server.status(),
                 absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);

@@ -155,6 +155,12 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   app.add_option("--listen", options.listen, "Address and port to serve gRPC on; port 0 picks one")
       ->envname("HALVING_LISTEN")
       ->capture_default_str();
+  app.add_option("--max-connections", options.max_connections,
+                 "Most gRPC connections at a time, half of them from one address [three quarters "
+                 "of the limit of open files, 32768 at most]")
+      ->envname("HALVING_MAX_CONNECTIONS")
+      ->check(CLI::Range(2, 1'000'000))
+      ->type_name("N");
   app.add_option("--data-dir", options.data_dir, "Directory of the journal; made if missing")
       ->envname("HALVING_DATA_DIR")
       ->capture_default_str();

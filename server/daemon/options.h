@@ -21,6 +21,7 @@ struct ServerOptions {
   std::string http = "127.0.0.1:7080";  // "off": none.
   bool http_given = false;              // Not the default: to be had, or the start fails.
   std::vector<std::string> http_hosts;
+  int max_connections = 0;  // 0: as many as the limit of open files leaves room for.
   std::string data_dir = "./halving-data";
   std::string checkpoint_dir;  // Empty: in data_dir.
   int64_t max_checkpoint_bytes = int64_t{16} << 30;

@@ -6,7 +6,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "common/crypto.h"
 #include "common/status.h"
 #include "common/version.h"
@@ -40,14 +39,10 @@ void SendTagged(const httplib::Request& request, httplib::Response& response,
   HttpServer::Send(response, 200, type, std::move(text));
 }
 
-QueryParams ParamsOf(const httplib::Request& request) {
-  return {request.params.begin(), request.params.end()};
-}
-
 }  // namespace
 
 Dashboard::Dashboard(const Options& options, Parts parts)
-    : parts_(std::move(parts)), api_(parts_.channel), index_(parts_.engine), http_(options.hosts) {}
+    : parts_(std::move(parts)), api_(parts_.channel), index_(parts_.engine), http_(options.http) {}
 
 absl::StatusOr<std::unique_ptr<Dashboard>> Dashboard::Start(const Options& options, Parts parts) {
   auto dashboard = std::unique_ptr<Dashboard>(new Dashboard(options, std::move(parts)));
@@ -121,7 +116,7 @@ void Dashboard::AddRoutes() {
                      std::make_shared<const std::string>(
                          parts_.metrics->Scrape(parts_.sources, kScrapePatience)));
   });
-  http_.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
+  http_.GetOpen("/healthz", [this](const httplib::Request&, httplib::Response& response) {
     if (!journal_writable_) {
       return HttpServer::SendError(
           response, absl::UnavailableError("the disk is full: the journal cannot be written"));
@@ -143,17 +138,15 @@ void Dashboard::AddFigure() {
 
 void Dashboard::AddStreams() {
   using Opened = absl::StatusOr<std::unique_ptr<EventStream>>;
-  http_.Stream("/api/v1/events", [this](const httplib::Request& request) -> Opened {
-    HV_ASSIGN_OR_RETURN(const OverviewQuery query, OverviewQuery::Parse(ParamsOf(request)));
+  http_.Stream("/api/v1/events", [this](const JsonRequest& request) -> Opened {
+    HV_ASSIGN_OR_RETURN(const OverviewQuery query, OverviewQuery::Parse(request.query));
     return StreamOverview([this, query] { return ShowOverview(query); }, &closing_);
   });
-  http_.Stream(absl::StrCat(kStudyPath, "/events"),
-               [this](const httplib::Request& request) -> Opened {
-                 HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed,
-                                     parts_.feeds->Find(request.matches[1]));
-                 feed->Reopen();
-                 return StreamStatus(std::move(feed));
-               });
+  http_.Stream(absl::StrCat(kStudyPath, "/events"), [this](const JsonRequest& request) -> Opened {
+    HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed, parts_.feeds->Find(request.path[0]));
+    feed->Reopen();
+    return StreamStatus(std::move(feed));
+  });
 }
 
 void Dashboard::AddAssets() {
@@ -165,9 +158,9 @@ void Dashboard::AddAssets() {
                                                                  httplib::Response& response) {
       SendTagged(request, response, type, etag, text);
     };
-    http_.Get(absl::StrReplaceAll(asset.path, {{".", "\\."}}), handler);
+    http_.GetOpen(asset.path, handler);
     // Its own paths are the page's business.
-    if (asset.path == "/index.html") http_.Get("/(?!api/)[^.]*", handler);
+    if (asset.path == "/index.html") http_.GetPages(handler);
   }
 }
 

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -23,8 +22,8 @@ namespace halving {
 class Dashboard {
  public:
   struct Options {
-    std::string listen;           // host:port.
-    std::set<std::string> hosts;  // Names of this server that are not its machine's.
+    std::string listen;  // host:port.
+    HttpServer::Options http;
   };
   // None is owned; all must outlive the dashboard.
   struct Parts {

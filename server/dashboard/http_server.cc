@@ -11,11 +11,14 @@
 #include <optional>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/clock.h"
 #include "common/host_port.h"
+#include "common/status.h"
 #include "server/dashboard/json.h"
 #include "spdlog/spdlog.h"
 
@@ -25,13 +28,12 @@ namespace {
 constexpr int kMostStreams = 64;
 // For what is no stream: each takes milliseconds.
 constexpr int kOtherThreads = 16;
-constexpr size_t kMostBody = 8 << 20;
-constexpr size_t kMostPath = 1024;
-constexpr time_t kReadTimeoutSeconds = 5;
-constexpr time_t kWriteTimeoutSeconds = 10;
+// A right that was taken away ends a stream after that.
+constexpr absl::Duration kAskAgainAfter = absl::Seconds(10);
 // A page that does not read is not waited for.
 constexpr absl::Duration kFarewell = absl::Seconds(2);
 constexpr absl::Duration kListenAgainAfter = absl::Seconds(1);
+constexpr char kStrictTransportSecurity[] = "max-age=31536000";
 constexpr char kJsonType[] = "application/json";
 constexpr char kContentSecurityPolicy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
@@ -77,8 +79,91 @@ std::string WithoutPort(const std::string& host) {
   return absl::AsciiStrToLower(has_port ? host.substr(0, colon) : host);
 }
 
+// What this thread answers: httplib hands on nothing of ours.
+thread_local HttpExchange* serving = nullptr;
+
+// Connections are taken over at once: there is nothing to wait for.
+class NoQueue : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> task) override { task(); }
+  void shutdown() override {}
+};
+
+// What httplib reads a request from, and writes its answer to.
+class ExchangeStream : public httplib::Stream {
+ public:
+  explicit ExchangeStream(HttpExchange* exchange) : exchange_(exchange) {
+    const bool head_only = exchange->head().method() == "HEAD";
+    // What was refused was perhaps not understood.
+    head_ = !exchange->refusal().has_value()
+                ? exchange->head().Rewritten()
+                : absl::StrCat(head_only ? "HEAD" : "GET", " / HTTP/1.1\r\n\r\n");
+    left_ = head_;
+    if (!exchange->refusal().has_value()) body_ = exchange->body();
+  }
+
+  bool is_readable() const override { return true; }
+  bool is_writable() const override { return !gone_; }
+  ssize_t read(char* bytes, size_t size) override {
+    absl::string_view* from = left_.empty() ? &body_ : &left_;
+    const size_t count = from->copy(bytes, size);
+    from->remove_prefix(count);
+    return static_cast<ssize_t>(count);
+  }
+  ssize_t write(const char* bytes, size_t size) override {
+    gone_ = gone_ || !exchange_->Write({bytes, size});
+    return gone_ ? -1 : static_cast<ssize_t>(size);
+  }
+  void get_remote_ip_and_port(std::string& ip, int& port) const override {
+    ip = exchange_->peer();
+    port = 0;
+  }
+  void get_local_ip_and_port(std::string& ip, int& port) const override {
+    ip.clear();
+    port = 0;
+  }
+  // It asks only whether the number is too high for select().
+  socket_t socket() const override { return 0; }
+
+ private:
+  HttpExchange* const exchange_;
+  std::string head_;
+  absl::string_view left_;  // Of the head.
+  absl::string_view body_;
+  bool gone_ = false;
+};
+
+// A stream goes on while its caller may follow it.
+class GuardedStream {
+ public:
+  GuardedStream(std::unique_ptr<EventStream> stream, Authorize authorize)
+      : stream_(std::move(stream)), authorize_(std::move(authorize)) {
+    call_ = {.method = serving->head().method(),
+             .path = serving->head().path(),
+             .authorization = serving->head().header("authorization"),
+             .peer = serving->peer()};
+  }
+
+  bool over() const { return refused_ || stream_->over(); }
+  std::string Next() {
+    const absl::Time now = Clock::Real()->Now();
+    if (authorize_ && now >= ask_at_) {
+      refused_ = !authorize_(call_).ok();
+      ask_at_ = now + kAskAgainAfter;
+    }
+    return refused_ ? "event: bye\ndata: {}\n\n" : stream_->Next();
+  }
+
+ private:
+  const std::unique_ptr<EventStream> stream_;
+  const Authorize authorize_;
+  HttpCall call_;
+  absl::Time ask_at_ = Clock::Real()->Now() + kAskAgainAfter;
+  bool refused_ = false;
+};
+
 // httplib lets what a provider throws end the process.
-bool SendNext(EventStream* stream, httplib::DataSink& sink) {
+bool SendNext(GuardedStream* stream, httplib::DataSink& sink) {
   try {
     const std::string text = stream->Next();
     if (!sink.write(text.data(), text.size())) return false;
@@ -105,12 +190,25 @@ void HttpServer::Send(httplib::Response& response, int status, const std::string
 }
 
 void HttpServer::SendError(httplib::Response& response, const absl::Status& status) {
+  if (absl::IsUnauthenticated(status)) response.set_header("WWW-Authenticate", "Bearer");
   Send(response, HttpStatus(status.code()), kJsonType,
        std::make_shared<const std::string>(ErrorJson(status)));
 }
 
-HttpServer::HttpServer(const std::set<std::string>& hosts) {
-  for (const std::string& host : hosts) hosts_.insert(absl::AsciiStrToLower(host));
+ListeningServer::ListeningServer(std::function<void(UniqueFd)> take) : take_(std::move(take)) {
+  new_task_queue = [] { return new NoQueue(); };
+}
+
+HttpServer::HttpServer(const Options& options)
+    : options_(options),
+      connections_(
+          options.limits, kMostStreams + kOtherThreads,
+          [this](const HttpHead& head, const std::string& peer, HttpCaller* caller) {
+            return Admit(head, peer, caller);
+          },
+          [this](HttpExchange* exchange) { Answer(exchange); }),
+      server_([this](UniqueFd fd) { connections_.Add(std::move(fd)); }) {
+  for (const std::string& host : options.hosts) hosts_.insert(absl::AsciiStrToLower(host));
   hosts_.insert("localhost");
   std::array<char, 256> name = {};
   if (gethostname(name.data(), name.size() - 1) == 0) {
@@ -122,30 +220,32 @@ HttpServer::HttpServer(const std::set<std::string>& hosts) {
 HttpServer::~HttpServer() { Stop(); }
 
 void HttpServer::SetHandlers() {
-  server_.new_task_queue = [] { return new httplib::ThreadPool(kMostStreams + kOtherThreads); };
   // Not SO_REUSEPORT, its default: with it two servers share a port, and nobody knows.
   server_.set_socket_options([](socket_t fd) {
     const int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   });
   server_.set_tcp_nodelay(true);
-  // A connection that waits for its next request would hold a thread.
-  server_.set_keep_alive_max_count(1);
-  server_.set_read_timeout(kReadTimeoutSeconds);
-  server_.set_write_timeout(kWriteTimeoutSeconds);
-  server_.set_payload_max_length(kMostBody);
-  server_.set_default_headers({{"Content-Security-Policy", kContentSecurityPolicy},
-                               {"X-Content-Type-Options", "nosniff"},
-                               {"X-Frame-Options", "DENY"},
-                               {"Referrer-Policy", "no-referrer"},
-                               {"Cross-Origin-Opener-Policy", "same-origin"},
-                               {"Cross-Origin-Resource-Policy", "same-origin"},
-                               {"Cache-Control", "no-cache"}});
-  server_.set_pre_routing_handler([this](const auto& request, auto& response) {
-    // httplib would serve a range of what a provider gives without asking how much there is.
-    const_cast<httplib::Request&>(request).ranges.clear();
-    return Admit(request, response) ? httplib::Server::HandlerResponse::Unhandled
-                                    : httplib::Server::HandlerResponse::Handled;
+  // What comes has been measured already.
+  server_.set_payload_max_length(options_.limits.head.body_bytes);
+  httplib::Headers headers = {{"Content-Security-Policy", kContentSecurityPolicy},
+                              {"X-Content-Type-Options", "nosniff"},
+                              {"X-Frame-Options", "DENY"},
+                              {"Referrer-Policy", "no-referrer"},
+                              {"Cross-Origin-Opener-Policy", "same-origin"},
+                              {"Cross-Origin-Resource-Policy", "same-origin"},
+                              {"Cache-Control", "no-cache"}};
+  if (options_.tls) headers.emplace("Strict-Transport-Security", kStrictTransportSecurity);
+  server_.set_default_headers(std::move(headers));
+  server_.set_pre_routing_handler([](const auto&, auto& response) {
+    const std::optional<HttpRefusal>& refusal = serving->refusal();
+    if (!refusal.has_value()) return httplib::Server::HandlerResponse::Unhandled;
+    SendError(response, refusal->why);
+    response.status = refusal->status;
+    return httplib::Server::HandlerResponse::Handled;
+  });
+  server_.set_post_routing_handler([](const auto&, auto& response) {
+    if (response.is_chunked_content_provider_) serving->BeginStream();
   });
   server_.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
     if (!response.body.empty() || response.content_provider_) return;
@@ -166,43 +266,66 @@ bool HttpServer::IsOurs(const std::string& host) const {
   return IsAddress(name) || hosts_.contains(name);
 }
 
-bool HttpServer::Admit(const httplib::Request& request, httplib::Response& response) const {
-  const auto refuse = [&response](const std::string& why) {
-    SendError(response, absl::PermissionDeniedError(why));
-    return false;
+void HttpServer::Answer(HttpExchange* exchange) {
+  serving = exchange;
+  const absl::Cleanup done = [] { serving = nullptr; };
+  ExchangeStream stream(exchange);
+  server_.Answer(&stream);
+}
+
+std::optional<HttpRefusal> HttpServer::Admit(const HttpHead& head, const std::string& peer,
+                                             HttpCaller* caller) const {
+  const auto refuse = [](const absl::Status& why) {
+    return HttpRefusal{HttpStatus(why.code()), why};
   };
-  const std::string host = request.get_header_value("Host");
+  const std::string host = head.header("host");
   if (!IsOurs(host)) {
-    return refuse(absl::StrCat("the host \"", host,
-                               "\" is no name of this server; use its address, or start it with "
-                               "--http-host NAME"));
+    return refuse(absl::PermissionDeniedError(absl::StrCat(
+        "the host \"", host,
+        "\" is no name of this server; use its address, or start it with --http-host NAME")));
   }
-  if (request.path.size() > kMostPath) {
-    SendError(response, absl::InvalidArgumentError("the path is too long"));
-    return false;
+  const bool reads = head.method() == "GET" || head.method() == "HEAD";
+  if (options_.authorize && (!reads || NeedsToken(head.path()))) {
+    absl::StatusOr<HttpCaller> known =
+        options_.authorize({.method = head.method(),
+                            .path = head.path(),
+                            .authorization = head.header("authorization"),
+                            .peer = peer});
+    if (!known.ok()) return refuse(known.status());
+    *caller = *std::move(known);
   }
-  if (request.method == "GET" || request.method == "HEAD") return true;
-  if (request.get_header_value("X-Halving") != "1") {
-    return refuse("a call that changes something needs the header \"X-Halving: 1\"");
+  if (reads) return std::nullopt;
+  if (head.header("x-halving") != "1") {
+    return refuse(absl::PermissionDeniedError(
+        "a call that changes something needs the header \"X-Halving: 1\""));
   }
-  // The body has not been read yet.
-  const std::string length = request.get_header_value("Content-Length");
-  const bool has_body = !length.empty() && length != "0";
-  if (has_body && !absl::StartsWith(request.get_header_value("Content-Type"), kJsonType)) {
-    return refuse(absl::StrCat("the body's Content-Type is \"",
-                               request.get_header_value("Content-Type"), "\"; it must be ",
-                               kJsonType));
+  const std::string type = head.header("content-type");
+  if (head.body_bytes() > 0 && !absl::StartsWith(type, kJsonType)) {
+    return refuse(absl::PermissionDeniedError(
+        absl::StrCat("the body's Content-Type is \"", type, "\"; it must be ", kJsonType)));
   }
-  return true;
+  return std::nullopt;
+}
+
+bool HttpServer::NeedsToken(const std::string& path) const {
+  if (open_.contains(path)) return false;
+  return guarded_.contains(path) || absl::StartsWith(path, "/api/") || path == "/api" ||
+         absl::StrContains(path, '.');
+}
+
+JsonRequest HttpServer::Read(const httplib::Request& request) {
+  JsonRequest read{.body = request.body,
+                   .authorization = serving->head().header("authorization"),
+                   .caller = serving->caller()};
+  for (size_t i = 1; i < request.matches.size(); ++i) read.path.push_back(request.matches[i]);
+  read.query.insert(request.params.begin(), request.params.end());
+  return read;
 }
 
 void HttpServer::Serve(const JsonApi::Route& route) {
   const auto handler = [run = route.handler](const httplib::Request& request,
                                              httplib::Response& response) {
-    JsonRequest from{.path = {}, .query = {}, .body = request.body};
-    for (size_t i = 1; i < request.matches.size(); ++i) from.path.push_back(request.matches[i]);
-    from.query.insert(request.params.begin(), request.params.end());
-    absl::StatusOr<std::string> json = run(from);
+    absl::StatusOr<std::string> json = run(Read(request));
     if (!json.ok()) return SendError(response, json.status());
     Send(response, 200, kJsonType, std::make_shared<const std::string>(*std::move(json)));
   };
@@ -217,8 +340,18 @@ void HttpServer::Serve(const JsonApi::Route& route) {
   if (route.method == "DELETE") server_.Delete(route.pattern, without_body);
 }
 
-void HttpServer::Get(const std::string& pattern, httplib::Server::Handler handler) {
-  server_.Get(pattern, std::move(handler));
+void HttpServer::Get(const std::string& path, httplib::Server::Handler handler) {
+  guarded_.insert(path);
+  server_.Get(path, std::move(handler));
+}
+
+void HttpServer::GetOpen(const std::string& path, httplib::Server::Handler handler) {
+  open_.insert(path);
+  server_.Get(absl::StrReplaceAll(path, {{".", "\\."}}), std::move(handler));
+}
+
+void HttpServer::GetPages(httplib::Server::Handler handler) {
+  server_.Get("/(?!api/)[^.]*", std::move(handler));
 }
 
 void HttpServer::Stream(const std::string& pattern, OpenStream open) {
@@ -231,12 +364,12 @@ void HttpServer::Stream(const std::string& pattern, OpenStream open) {
                                      " pages follow this server already, the most "
                                      "that it serves; ask again now and then instead")));
     }
-    absl::StatusOr<std::unique_ptr<EventStream>> opened = open(request);
+    absl::StatusOr<std::unique_ptr<EventStream>> opened = open(Read(request));
     if (!opened.ok()) {
       LeaveStream();
       return SendError(response, opened.status());
     }
-    const std::shared_ptr<EventStream> stream = *std::move(opened);
+    const auto stream = std::make_shared<GuardedStream>(*std::move(opened), options_.authorize);
     response.set_chunked_content_provider(
         "text/event-stream",
         [stream](size_t, httplib::DataSink& sink) { return SendNext(stream.get(), sink); },
@@ -250,6 +383,11 @@ absl::Status HttpServer::Start(const std::string& listen) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--http is \"", listen, "\"; it must be HOST:PORT, such as 127.0.0.1:7080, or off"));
   }
+  std::unique_ptr<HttpTls> tls;
+  if (options_.tls) {
+    tls = std::make_unique<HttpTls>(options_.tls);
+    HV_RETURN_IF_ERROR(tls->Load());
+  }
   errno = 0;
   const int port = at->port == 0                              ? server_.bind_to_any_port(at->host)
                    : server_.bind_to_port(at->host, at->port) ? at->port
@@ -261,6 +399,7 @@ absl::Status HttpServer::Start(const std::string& listen) {
                      ". Stop what listens there, or choose another --http, or --http off"));
   }
   address_ = absl::StrCat(at->shown, ":", port);
+  connections_.Start(std::move(tls));
   thread_ = std::thread([this, host = at->host, port] { Listen(host, port); });
   return absl::OkStatus();
 }
@@ -304,6 +443,7 @@ void HttpServer::Stop() {
     }
   }
   stopping_ = true;
+  connections_.Stop(kFarewell);
   while (!ended_) {
     // It passes by a server that does not run yet.
     if (server_.is_running()) server_.stop();

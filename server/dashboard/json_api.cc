@@ -51,9 +51,10 @@ absl::Status SetStates(const QueryParams& query, v1::ListTrialsRequest* request)
 }  // namespace
 
 template <typename Request, typename Response>
-absl::StatusOr<std::string> JsonApi::Call(Method<Request, Response> method,
+absl::StatusOr<std::string> JsonApi::Call(const JsonRequest& from, Method<Request, Response> method,
                                           const Request& request) const {
   grpc::ClientContext context;
+  if (!from.authorization.empty()) context.AddMetadata("authorization", from.authorization);
   context.set_deadline(std::chrono::system_clock::now() + kTimeout);
   Response response;
   const grpc::Status status = (studies_.get()->*method)(&context, request, &response);
@@ -66,7 +67,7 @@ JsonApi::Handler JsonApi::Named(Method<Request, Response> method) const {
   return [this, method](const JsonRequest& from) {
     Request request;
     request.set_name(from.path[0]);
-    return Call(method, request);
+    return Call(from, method, request);
   };
 }
 
@@ -75,7 +76,7 @@ JsonApi::Handler JsonApi::WithBody(Method<Request, Response> method) const {
   return [this, method](const JsonRequest& from) -> absl::StatusOr<std::string> {
     Request request;
     HV_RETURN_IF_ERROR(FromJson(from.body, &request));
-    return Call(method, request);
+    return Call(from, method, request);
   };
 }
 
@@ -85,13 +86,13 @@ void JsonApi::AddLists(std::vector<Route>* routes) const {
                        v1::ListStudiesRequest request;
                        const absl::Status page = SetPage(from.query, &request);
                        if (!page.ok()) return absl::StatusOr<std::string>(page);
-                       return Call(&Stub::ListStudies, request);
+                       return Call(from, &Stub::ListStudies, request);
                      }});
   routes->push_back({"GET", "/api/v1/workers", [this](const JsonRequest& from) {
                        v1::ListWorkersRequest request;
                        const absl::Status page = SetPage(from.query, &request);
                        if (!page.ok()) return absl::StatusOr<std::string>(page);
-                       return Call(&Stub::ListWorkers, request);
+                       return Call(from, &Stub::ListWorkers, request);
                      }});
   routes->push_back({"GET", kStudyPath, Named(&Stub::GetStudy)});
   routes->push_back({"GET", absl::StrCat(kStudyPath, "/status"), Named(&Stub::GetStatus)});
@@ -108,7 +109,7 @@ void JsonApi::AddTrials(std::vector<Route>* routes) const {
                        const auto by_error = from.query.find("by_error");
                        request.set_by_error(by_error != from.query.end() &&
                                             by_error->second == "1");
-                       return Call(&Stub::ListTrials, request);
+                       return Call(from, &Stub::ListTrials, request);
                      }});
   const auto add = [&]<typename Request, typename Response>(const std::string& more,
                                                             Method<Request, Response> method) {
@@ -118,7 +119,7 @@ void JsonApi::AddTrials(std::vector<Route>* routes) const {
                          request.set_name(from.path[0]);
                          HV_ASSIGN_OR_RETURN(const int64_t id, TrialIdOf(from.path[1]));
                          request.set_trial_id(id);
-                         return Call(method, request);
+                         return Call(from, method, request);
                        }});
   };
   add("", &Stub::GetTrial);
@@ -138,7 +139,7 @@ void JsonApi::AddChanges(std::vector<Route>* routes) const {
                        v1::ExtendStudyRequest request;
                        request.set_name(from.path[0]);
                        HV_RETURN_IF_ERROR(FromJson(from.body, request.mutable_limits()));
-                       return Call(&Stub::ExtendStudy, request);
+                       return Call(from, &Stub::ExtendStudy, request);
                      },
                      true});
 }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/channel.h"
 #include "halving/v1/study.grpc.pb.h"
+#include "server/dashboard/http_access.h"
 #include "server/dashboard/trial_query.h"
 
 namespace halving {
@@ -19,6 +20,8 @@ struct JsonRequest {
   std::vector<std::string> path;  // What stands in the path for NAME and ID, in that order.
   QueryParams query;
   std::string body;
+  std::string authorization;  // Handed on to the services, which decide about owners.
+  HttpCaller caller;
 };
 
 // Calls the server's own services, so that what they check, refuse and answer is the same as over
@@ -45,7 +48,8 @@ class JsonApi {
                                                           Response*);
 
   template <typename Request, typename Response>
-  absl::StatusOr<std::string> Call(Method<Request, Response> method, const Request& request) const;
+  absl::StatusOr<std::string> Call(const JsonRequest& from, Method<Request, Response> method,
+                                   const Request& request) const;
   template <typename Request, typename Response>
   Handler Named(Method<Request, Response> method) const;
   template <typename Request, typename Response>

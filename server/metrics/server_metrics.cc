@@ -137,6 +137,10 @@ ServerMetrics::ServerMetrics()
                                "got one.")
                    .Add({}, prometheus::Histogram::BucketBoundaries{0.01, 0.1, 0.5, 1, 2.5, 5, 10,
                                                                     15, 20, 30});
+  connections_refused_ =
+      &CounterFamily(registry_, "halving_connections_refused_total",
+                     "gRPC connections that were closed at once, as there were too many.")
+           .Add({});
   leases_lost_ = &CounterFamily(registry_, "halving_leases_lost_total",
                                 "Leases that expired, or whose worker was started anew.")
                       .Add({});

@@ -34,6 +34,8 @@ class ServerMetrics : public EngineObserver {
   // Of one call of the contract, by its name there. Stays.
   CallMetrics* Of(const std::string& method) ABSL_LOCKS_EXCLUDED(mu_);
 
+  void CountRefusedConnection() { connections_refused_->Increment(); }
+
   enum class Asked { kAssigned, kEmpty, kRefused };
   void CountAsk(Asked result);
   // How long one that waited in line did so, until it got a trial.
@@ -69,6 +71,7 @@ class ServerMetrics : public EngineObserver {
   std::vector<prometheus::Counter*> asks_;                  // By Asked.
   std::vector<std::vector<prometheus::Counter*>> reports_;  // By Outcome, then Counted.
   prometheus::Histogram* ask_wait_;
+  prometheus::Counter* connections_refused_;
   prometheus::Counter* leases_lost_;
   std::map<FailureCause, prometheus::Counter*> attempts_failed_;
   prometheus::Counter* promotions_;

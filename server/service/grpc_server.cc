@@ -1,12 +1,18 @@
 #include "server/service/grpc_server.h"
 
+#include <unistd.h>
+
+#include <utility>
+
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/status.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "server/service/call_counter.h"
+#include "server/service/connection_limit.h"
 #include "server/service/guarded_credentials.h"
 
 namespace halving {
@@ -42,10 +48,14 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer(parts, secret));
   grpc::ServerBuilder builder;
   SetChannelArguments(builder);
+  SetLimits(&builder);
+  server->memory_limit_.emplace(&builder);
   server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       std::make_shared<GuardedCredentials>(parts.tls, parts.access));
-  builder.experimental().SetInterceptorCreators(CallCounters(parts.metrics));
+  auto interceptors = CallCounters(parts.metrics);
+  interceptors.push_back(server->probation_.EndAtCalls());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   builder.RegisterService(&server->study_service_);
   builder.RegisterService(&server->worker_service_);
   builder.RegisterService(&server->checkpoint_service_);
@@ -53,14 +63,27 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string&
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) return absl::InternalError("gRPC cannot start its server");
   server->listener_ = std::move(listener);
-  server->listener_->Start([acceptor = server->acceptor_.get()](int listening_fd, int fd) {
+  server->StartListener(parts.max_connections, parts.metrics);
+  server->SetServing(true);
+  return server;
+}
+
+void GrpcServer::StartListener(int max_connections, ServerMetrics* metrics) {
+  const int most = max_connections > 0 ? max_connections : ConnectionLimit::Usual();
+  listener_->Start([this, metrics, limit = ConnectionLimit(most, Clock::Real())](int listening_fd,
+                                                                                 int fd) mutable {
+    if (!limit.Admit(fd)) {
+      metrics->CountRefusedConnection();
+      close(fd);
+      return;
+    }
+    memory_limit_->MakeRoomFor(limit.count());
+    probation_.Begin(fd);
     grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
     connection.listener_fd = listening_fd;
     connection.fd = fd;
-    acceptor->HandleNewConnection(&connection);
+    acceptor_->HandleNewConnection(&connection);
   });
-  server->SetServing(true);
-  return server;
 }
 
 void GrpcServer::SetServing(bool serving) {

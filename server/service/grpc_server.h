@@ -3,6 +3,7 @@
 #define HALVING_SERVER_SERVICE_GRPC_SERVER_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -14,7 +15,9 @@
 #include "server/access/access.h"
 #include "server/service/admin_service.h"
 #include "server/service/checkpoint_service.h"
+#include "server/service/grpc_limits.h"
 #include "server/service/listener.h"
+#include "server/service/probation.h"
 #include "server/service/study_service.h"
 #include "server/service/worker_service.h"
 
@@ -30,6 +33,7 @@ class GrpcServer {
     ServerMetrics* metrics = nullptr;
     Access* access = nullptr;
     TlsWatcher* tls = nullptr;  // Null: plaintext.
+    int max_connections = 0;    // 0: as many as the limit of open files leaves room for.
   };
 
   // Binds `listen` (host:port; port 0 picks one). INVALID_ARGUMENT: no host:port. UNAVAILABLE: the
@@ -51,6 +55,9 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
+  // Hands those connections on to gRPC that there is room for.
+  void StartListener(int max_connections, ServerMetrics* metrics);
+
   GrpcServer(const Parts& parts, const std::string& secret)
       : study_service_(parts.keeper->engine(), parts.logs, parts.access),
         worker_service_(parts.keeper->engine(), parts.logs, parts.metrics, parts.access, secret),
@@ -63,6 +70,8 @@ class GrpcServer {
   AdminServiceImpl admin_service_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<MemoryLimit> memory_limit_;
+  Probation probation_;
   std::unique_ptr<Listener> listener_;  // Ends before what it hands connections to.
 };
 

@@ -21,7 +21,7 @@ struct DashboardParts {
 // Thread-safe but for the destructor.
 class DashboardFixture : public DashboardParts, public ServerFixture {
  public:
-  explicit DashboardFixture(const std::set<std::string>& hosts = {})
+  explicit DashboardFixture(const HttpServer::Options& http = {})
       : ServerFixture({.free_bytes = 0}, [this](Engine* engine) {
           feeds = std::make_unique<StudyFeeds>(engine);
           engine->AddObserver(feeds.get());
@@ -31,16 +31,15 @@ class DashboardFixture : public DashboardParts, public ServerFixture {
             if (dashboard != nullptr) dashboard->SetJournalWritable(serving);
           });
         }) {
-    absl::StatusOr<std::unique_ptr<Dashboard>> started =
-        Dashboard::Start({.listen = "127.0.0.1:0", .hosts = hosts},
-                         {.engine = engine.get(),
-                          .channel = server->InProcessChannel(),
-                          .feeds = feeds.get(),
-                          .metrics = &metrics,
-                          .sources = {.engine = engine.get(),
-                                      .journal_bytes = [] { return 7; },
-                                      .checkpoint_bytes = [] { return 8; },
-                                      .checkpoint_limit_bytes = 9}});
+    absl::StatusOr<std::unique_ptr<Dashboard>> started = Dashboard::Start(
+        {.listen = "127.0.0.1:0", .http = http}, {.engine = engine.get(),
+                                                  .channel = server->InProcessChannel(),
+                                                  .feeds = feeds.get(),
+                                                  .metrics = &metrics,
+                                                  .sources = {.engine = engine.get(),
+                                                              .journal_bytes = [] { return 7; },
+                                                              .checkpoint_bytes = [] { return 8; },
+                                                              .checkpoint_limit_bytes = 9}});
     HV_CHECK(started.ok()) << started.status();
     dashboard = *std::move(started);
   }

@@ -149,7 +149,7 @@ TEST_F(HttpApiTest, AHostThatIsNotThisServerIsRefused) {
 }
 
 TEST(HttpHostTest, NamesThatWereGivenAreServed) {
-  DashboardFixture f({"Tuner.example"});
+  DashboardFixture f({.hosts = {"Tuner.example"}});
   EXPECT_EQ(f.Get("/api/v1/studies", {{"Host", "tuner.example:80"}}).status, 200);
   EXPECT_EQ(f.Get("/api/v1/studies", {{"Host", "other.example"}}).status, 403);
 }
@@ -230,7 +230,7 @@ TEST_F(HttpApiTest, AFullDiskIsToldEverywhere) {
 
 TEST(HttpServerTest, AnAddressThatIsTakenIsRefusedNamingIt) {
   DashboardFixture f;
-  HttpServer second({});
+  HttpServer second(HttpServer::Options{});
   EXPECT_THAT(second.Start(f.dashboard->address()),
               StatusIs(absl::StatusCode::kUnavailable,
                        testing::AllOf(HasSubstr(f.dashboard->address()), HasSubstr("--http"))));

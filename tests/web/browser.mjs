@@ -35,7 +35,8 @@ export class Browser {
     return self;
   }
 
-  async page({dark = false, width = 1280, height = 900} = {}) {
+  // `prepare(page)` comes before the page is loaded.
+  async page({dark = false, width = 1280, height = 900, prepare} = {}) {
     const context = await this.browser.newContext({
       viewport: {width, height}, colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce'});
     const page = await context.newPage();
@@ -50,6 +51,7 @@ export class Browser {
       this.complaints.push(`a script opened a dialog: ${dialog.message()}`);
       dialog.dismiss();
     });
+    await prepare?.(page);
     await page.goto(`${this.base}/`);
     return page;
   }

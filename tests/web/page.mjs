@@ -181,10 +181,85 @@ async function access(browser, {name}) {
   }
 }
 
+// Stands for a server that wants tokens: takes `token`, whose caller is `as`, and refuses what `as.refused` matches.
+const wantsTokens = (token, as) => (page) => page.route('**/api/**', async (route) => {
+  const {authorization} = await route.request().allHeaders();
+  const say = (status, body) => route.fulfill({status, contentType: 'application/json', body: JSON.stringify(body)});
+  if (authorization !== `Bearer ${token}`) {
+    await say(401, {code: 'UNAUTHENTICATED', message: authorization ? 'the token is not known here' : 'a token is needed'});
+  } else if (route.request().url().endsWith('/whoami')) {
+    await say(200, {auth: 'tokens', name: 'ann', role: as.role, owner: 'vision'});
+  } else if (as.refused?.test(route.request().url())) {
+    await say(403, {code: 'PERMISSION_DENIED', message: 'this study is of another team; it needs a token of its owner'});
+  } else {
+    await route.continue();
+  }
+});
+
+async function typeToken(page, token) {
+  await page.waitForSelector('#token-needed');
+  same(await page.evaluate(() => document.activeElement.id), 'token', 'what is focused');
+  for (const [wrong, said] of [['', 'Type a token'], ['secret word', 'This is no token'], ['hv_0_0', 'not known here']]) {
+    await page.fill('#token', wrong);
+    await page.keyboard.press('Enter');
+    await until(`"${wrong}" is refused`, async () => (await text(page, '.token-form')).includes(said));
+  }
+  await page.fill('#token', '');
+  await page.keyboard.insertText(token);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#study-search');
+}
+
+async function tokenIsNowhereElse(page, token) {
+  const kept = await page.evaluate(() => ({here: {...sessionStorage}, ever: {...localStorage}, cookie: document.cookie, url: location.href}));
+  same(kept.here, {'halving.token': token}, 'sessionStorage');
+  check(!JSON.stringify([kept.ever, kept.cookie, kept.url]).includes(token), 'the token lies where it should not');
+  same(await page.context().cookies(), [], 'cookies');
+}
+
+async function token(browser, {name, token: typed}) {
+  browser.expected.push(/401 \(/, /403 \(/);
+  for (const dark of [false, true]) {
+    const as = {role: 'reader'};
+    const page = await browser.page({dark, prepare: wantsTokens(typed, as)});
+    await page.waitForSelector('#token-needed');
+    await accessible(page, `token form, ${dark ? 'dark' : 'light'}`);
+    await typeToken(page, typed);
+    await tokenIsNowhereElse(page, typed);
+    await page.waitForSelector('#link-state[data-kind="live"]');
+    same(await text(page, '#who'), 'ann, reader of vision', 'who is named');
+    check(!await page.isVisible('a[href="#/new"]'), 'a reader is shown how to create a study');
+    await go(page, `#/studies/${name}`, '#trials tbody tr');
+    check(!await page.isVisible('.title-row .actions'), 'a reader is shown what would change the study');
+    await accessible(page, `a reader's page, ${dark ? 'dark' : 'light'}`);
+    await go(page, '#/new', '.only-reads');
+    check(await page.isVisible('.only-reads') && !await page.isVisible('form [type="submit"]'), 'a reader may create');
+    as.refused = /studies\//;
+    await go(page, `#/studies/${name}`, '#refused');
+    const refusal = await text(page, '#refused');
+    check(refusal.includes('another team') && refusal.includes('ann, reader'), `the refusal does not say why:\n${refusal}`);
+    await accessible(page, `refused, ${dark ? 'dark' : 'light'}`);
+    Object.assign(as, {refused: null, role: 'admin'});
+    await page.reload();
+    await page.waitForSelector('.title-row .actions', {state: 'visible'});
+    await page.click('#forget');
+    await page.waitForSelector('#token-needed');
+    same(await page.evaluate(() => sessionStorage.length), 0, 'what is left of the token');
+    check(!await page.isVisible('#trials'), 'what the token showed is still there');
+    await page.reload();
+    await page.waitForSelector('#token-needed');
+    await page.context().close();
+  }
+  const phone = await browser.page({width: 360, height: 740, prepare: wantsTokens(typed, {role: 'admin'})});
+  await typeToken(phone, typed);
+  const wide = await phone.evaluate(() => document.documentElement.scrollWidth);
+  check(wide <= 360, `with a token the page is ${wide} px wide on a screen of 360`);
+}
+
 const [name, base, told] = process.argv.slice(2);
 const browser = await Browser.start(base);
 try {
-  await {create, stop, lost, access}[name](browser, JSON.parse(told ?? '{}'));
+  await {create, stop, lost, access, token}[name](browser, JSON.parse(told ?? '{}'));
   browser.quiet();
   console.log(JSON.stringify({done: name}));
 } catch (failure) {

@@ -150,6 +150,13 @@ class PageTest(harness.EndToEndTest):
         self.wait_until_ended("access")
         self.play("access", name="access")
 
+    def test_a_token_is_asked_for_kept_for_the_tab_and_says_what_may_be_done(self):
+        self.gate.touch()
+        self.create(self.gated("token"))
+        self.start_worker("w1")
+        self.wait_until_ended("token")
+        self.play("token", name="token", token=f"hv_{'0' * 12}_{'a' * 64}")
+
 
 if __name__ == "__main__":
     harness.main()

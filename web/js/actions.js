@@ -101,7 +101,7 @@ export class ActionBar {
         on: {click: action.run}}, action.label);
       return {button, states: action.states};
     });
-    this.element = h('div', {class: 'actions', role: 'group', 'aria-label': 'What to do with the study'},
+    this.element = h('div', {class: 'actions changes', role: 'group', 'aria-label': 'What to do with the study'},
       this.buttons.map(({button}) => button));
   }
   update(state) {

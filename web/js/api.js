@@ -1,5 +1,7 @@
 // The server's JSON API (docs/http.md). Every failure is an ApiError with a message that can be shown as it is.
 
+import * as access from './access.js';
+
 const TIMEOUT_MS = 15000;
 
 export class ApiError extends Error {
@@ -11,10 +13,11 @@ export class ApiError extends Error {
   }
 }
 
-async function request(method, path, {body, signal, headers = {}} = {}) {
+// `quiet`: who calls deals with a refusal; else the page gives way to one.
+async function request(method, path, {body, signal, headers = {}, quiet = false} = {}) {
   const signals = [AbortSignal.timeout(TIMEOUT_MS)];
   if (signal) signals.push(signal);
-  const options = {method, headers: {...headers}, signal: AbortSignal.any(signals)};
+  const options = {method, headers: {...access.headers(), ...headers}, signal: AbortSignal.any(signals)};
   if (body !== undefined) {
     options.body = typeof body === 'string' ? body : JSON.stringify(body);
     options.headers['Content-Type'] = 'application/json';
@@ -37,8 +40,15 @@ async function request(method, path, {body, signal, headers = {}} = {}) {
     throw new ApiError(response.status, 'UNKNOWN',
       `The server answered ${response.status} with something that is no JSON: ${text.slice(0, 200)}`);
   }
-  if (!response.ok) throw new ApiError(response.status, data.code, data.message || `HTTP ${response.status}`);
+  if (!response.ok) throw refusal(method, response.status, data, quiet);
   return {response, data};
+}
+
+function refusal(method, status, {code, message = ''}, quiet) {
+  const said = message || `HTTP ${status}`;
+  if (status === 401 && !quiet) access.tokenNeeded(said);
+  if (status === 403 && !quiet && method === 'GET') access.refused(said);
+  return new ApiError(status, code, status === 403 ? access.explained(said) : said);
 }
 
 export const get = async (path, options) => (await request('GET', path, options)).data;

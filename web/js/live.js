@@ -3,6 +3,7 @@
 //
 // It reads the stream by fetch() rather than EventSource: that tells a study that is gone (404) from a server that is, and it sees
 // the comments, so that a connection whose other end has vanished is noticed.
+import * as access from './access.js';
 import * as connection from './connection.js';
 
 const SILENCE_MS = 40000;     // The server says something every 15 s.
@@ -103,9 +104,10 @@ export class Live {
     try {
       heard();
       const response = await fetch(`/api/v1/${this.path}`, {
-        signal: wake.signal, cache: 'no-store', headers: {Accept: 'text/event-stream'}});
+        signal: wake.signal, cache: 'no-store', headers: {...access.headers(), Accept: 'text/event-stream'}});
       if (response.status === 503) return 'full';
       if (response.status === 404) return this.end('gone');
+      if (response.status === 401 || response.status === 403) return await this.refused(response);
       if (!response.ok) return `The server answered ${response.status}.`;
       let over = '';
       const parser = new EventParser((name, data) => { over = this.event(name, data) || over; });
@@ -124,6 +126,14 @@ export class Live {
     } finally {
       clearTimeout(silence);
     }
+  }
+
+  // The page gives way to what is shown then, and ends this.
+  async refused(response) {
+    const said = await response.json().then(({message}) => message, () => '');
+    const tell = response.status === 401 ? access.tokenNeeded : access.refused;
+    tell(said || `The server answered ${response.status}.`);
+    return 'over';
   }
 
   event(name, data) {

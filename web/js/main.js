@@ -7,6 +7,7 @@ import {keepServerShown} from './server.js';
 import {studiesPage} from './studies.js';
 import {studyPage} from './study.js';
 import {tick} from './tables.js';
+import {askWho, keepCallerShown, refusedPage, tokenForm} from './token.js';
 import {trialPage} from './trial.js';
 import {workersPage} from './workers.js';
 
@@ -76,6 +77,25 @@ function show() {
   }
 }
 
+// Instead of the page that is shown: nothing of it must stay, or go on.
+function giveWay(title, paint) {
+  current?.abort();
+  connection.quiet();
+  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
+  paint(document.getElementById('main'));
+  document.title = `${title} – Halving`;
+  announce(title);
+}
+
+addEventListener('tokenneeded', ({detail}) => {
+  if (document.getElementById('token-needed')) return;
+  giveWay('A token is needed', (main) => tokenForm(main, detail, show));
+});
+addEventListener('refused', ({detail}) => {
+  if (document.getElementById('token-needed')) return;
+  giveWay('Refused', (main) => refusedPage(main, detail));
+});
+
 const THEMES = ['auto', 'light', 'dark'];
 const THEME_ICONS = {auto: 'auto', light: 'sun', dark: 'moon'};
 
@@ -113,4 +133,6 @@ addEventListener('hashchange', show);
 setInterval(tick, 1000);
 themeButton();
 keepServerShown();
+keepCallerShown();
+askWho();
 show();

@@ -52,7 +52,7 @@ class NewStudyPage {
     this.message = h('p', {class: 'form-error', role: 'alert', hidden: true});
     this.plan = h('div', {role: 'status', id: 'plan'}, h('p', {class: 'empty-line'},
       'Plan shows the rungs, the trials and what they cost, before anything runs.'));
-    this.create = h('button', {type: 'submit', class: 'primary'}, 'Create');
+    this.create = h('button', {type: 'submit', class: 'primary changes'}, 'Create');
     const planButton = h('button', {type: 'button', on: {click: () => this.try(() => this.showPlan())}}, 'Plan');
     const form = h('form', {class: 'new-form', on: {submit: (event) => {
       event.preventDefault();
@@ -61,6 +61,7 @@ class NewStudyPage {
     h('label', {for: 'spec'}, 'Study as JSON'), this.text,
     h('p', {class: 'hint', id: 'spec-hint'}, 'The same that ',
       h('code', null, 'halving create FILE'), ' takes: the study alone, or {"study": {...}}.'),
+    h('p', {class: 'hint only-reads'}, 'The token in use may only read: it can plan a study, but not create one. That needs the role admin.'),
     this.message, h('div', {class: 'row'}, planButton, this.create));
     main.replaceChildren(h('div', {class: 'page-head'},
       h('nav', {class: 'crumbs', 'aria-label': 'Path'}, h('a', {href: '#/'}, 'Studies')),

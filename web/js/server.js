@@ -1,4 +1,5 @@
 // What is known of the server as a whole, shown around every page: workers, version, whether its journal can be written.
+import * as access from './access.js';
 import {get} from './api.js';
 import {announce, h, icon, setText} from './dom.js';
 import {count, plural} from './format.js';
@@ -28,10 +29,14 @@ export function showServer(overview) {
 // Pages that hear nothing of the server as a whole ask now and then.
 async function ask() {
   if (document.hidden || document.documentElement.hasAttribute('data-stale')) return;
+  if (document.getElementById('token-needed')) return;
   if (performance.now() - heardAt < ASK_MS - 500) return;
   try {
-    showServer(await get('overview?limit=1'));
-  } catch { /* The page's own connection tells. */ }
+    showServer(await get('overview?limit=1', {quiet: true}));
+  } catch (failure) {
+    // Of a lost connection the page's own tells.
+    if (failure.status === 401) access.tokenNeeded(failure.message);
+  }
 }
 
 export function keepServerShown() {

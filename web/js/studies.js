@@ -60,7 +60,7 @@ function emptyState() {
   return h('div', {class: 'nothing', id: 'no-studies'},
     h('h2', null, 'No study yet'),
     h('p', null, 'A study searches the best config of a training program. Create one here, or where the server runs:'),
-    h('p', null, h('a', {href: '#/new', class: 'button primary'}, icon('plus'), 'New study')),
+    h('p', {class: 'changes'}, h('a', {href: '#/new', class: 'button primary'}, icon('plus'), 'New study')),
     command(`halving create ${EXAMPLE}`),
     command(`grpcurl -plaintext -d @ ${location.hostname}:7070 halving.v1.StudyService/CreateStudy < ${EXAMPLE}`),
     h('p', {class: 'hint'}, 'Then start workers, one for each GPU: ', h('code', null, 'halving-worker --device auto'), '.'));
@@ -82,7 +82,7 @@ class StudiesPage {
     this.none.hidden = true;
     main.replaceChildren(h('div', {class: 'page-head'}, h('div', {class: 'title-row'},
       h('h1', {tabindex: '-1'}, 'Studies'),
-      h('div', {class: 'actions'}, h('a', {href: '#/new', class: 'button primary'}, icon('plus'), 'New study'))),
+      h('div', {class: 'actions changes'}, h('a', {href: '#/new', class: 'button primary'}, icon('plus'), 'New study'))),
     this.sum), this.loading, this.none, this.list);
     this.follow();
   }

@@ -1,0 +1,122 @@
+#include "server/service/connection_limit.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/check.h"
+#include "spdlog/spdlog.h"
+
+namespace halving {
+namespace {
+
+constexpr absl::Duration kSweepEvery = absl::Milliseconds(100);
+constexpr absl::Duration kSayEvery = absl::Minutes(1);
+constexpr int kMostUsual = 32'768;
+
+// The inode of an open file, 0 of none: a socket's is never that of another one before it.
+ino_t InodeOf(int fd) {
+  struct stat found = {};
+  return fstat(fd, &found) == 0 ? found.st_ino : 0;
+}
+
+// Whom a connection counts for; empty: its peer has gone already. Of IPv6 it is the network, since
+// one machine has as many addresses of it as it likes.
+std::string PeerOf(int fd) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof(address);
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in&>(address).sin_addr, text, sizeof(text));
+    return text;
+  }
+  if (address.ss_family != AF_INET6) return "local";
+  in6_addr& host = reinterpret_cast<sockaddr_in6&>(address).sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&host)) {
+    inet_ntop(AF_INET, &host.s6_addr[12], text, sizeof(text));
+    return text;
+  }
+  constexpr size_t kNetworkBytes = 8;
+  if (!IN6_IS_ADDR_LOOPBACK(&host)) {
+    std::memset(&host.s6_addr[kNetworkBytes], 0, sizeof(host.s6_addr) - kNetworkBytes);
+  }
+  inet_ntop(AF_INET6, &host, text, sizeof(text));
+  return IN6_IS_ADDR_LOOPBACK(&host) ? text : std::string(text) + "/64";
+}
+
+}  // namespace
+
+ConnectionLimit::ConnectionLimit(int most, Clock* clock) : most_(most), clock_(clock) {
+  HV_CHECK(most >= 2) << most;
+}
+
+int ConnectionLimit::Usual() {
+  rlimit files = {};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return kMostUsual;
+  // A quarter is for the journal, checkpoints, pages, and those that are refused.
+  const rlim_t room = files.rlim_cur / 4 * 3;
+  return static_cast<int>(std::clamp<rlim_t>(room, 2, kMostUsual));
+}
+
+bool ConnectionLimit::Admit(int fd) {
+  std::string from = PeerOf(fd);
+  if (from.empty()) return false;
+  if (IsFull(from)) Sweep();
+  if (IsFull(from)) {
+    SayRefused(from);
+    return false;
+  }
+  Add(fd, {InodeOf(fd), std::move(from)});
+  return true;
+}
+
+bool ConnectionLimit::IsFull(const std::string& from) const {
+  if (static_cast<int>(connections_.size()) >= most_) return true;
+  const auto found = by_address_.find(from);
+  return found != by_address_.end() && found->second >= most_ / 2;
+}
+
+void ConnectionLimit::Add(int fd, Connection connection) {
+  ++by_address_[connection.from];
+  const auto [at, is_new] = connections_.try_emplace(fd);
+  if (!is_new) {  // It had another connection before, which so has ended.
+    const auto before = by_address_.find(at->second.from);
+    if (--before->second == 0) by_address_.erase(before);
+  }
+  at->second = std::move(connection);
+}
+
+void ConnectionLimit::Sweep() {
+  const absl::Time now = clock_->Now();
+  if (now - swept_ < kSweepEvery) return;
+  swept_ = now;
+  absl::erase_if(connections_, [this](const auto& entry) {
+    const auto& [fd, connection] = entry;
+    if (InodeOf(fd) == connection.inode) return false;
+    const auto found = by_address_.find(connection.from);
+    if (--found->second == 0) by_address_.erase(found);
+    return true;
+  });
+}
+
+void ConnectionLimit::SayRefused(const std::string& from) {
+  ++unsaid_;
+  const absl::Time now = clock_->Now();
+  if (now - said_ < kSayEvery) return;
+  spdlog::warn(
+      "{} refused, the last one from {}: there are {} connections, of at most {} and {} from one "
+      "address; find out who opens them, or raise --max-connections",
+      unsaid_ == 1 ? "a connection was" : std::to_string(unsaid_) + " connections were", from,
+      connections_.size(), most_, most_ / 2);
+  said_ = now;
+  unsaid_ = 0;
+}
+
+}  // namespace halving
