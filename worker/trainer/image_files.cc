@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
+#include "spdlog/spdlog.h"
 #include "worker/trainer/files.h"
 #include "worker/trainer/idx.h"
 
@@ -79,6 +80,8 @@ absl::StatusOr<ImageFiles> ReadImageFiles(const std::string& directory) {
   ImageFiles files;
   HV_ASSIGN_OR_RETURN(files.train, ReadSet(directory, "train"));
   HV_ASSIGN_OR_RETURN(files.test, ReadSet(directory, "t10k"));
+  spdlog::info("read {} training and {} test images from {}", files.train.count, files.test.count,
+               directory);
   return files;
 }
 

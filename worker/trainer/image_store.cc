@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "common/status.h"
-#include "spdlog/spdlog.h"
 #include "worker/trainer/device_images.h"
 #include "worker/trainer/image_files.h"
 #include "worker/trainer/torch_runtime.h"
@@ -39,8 +38,6 @@ absl::StatusOr<std::shared_ptr<const DeviceImages>> ImageStore::Load(const std::
     return StatusOfTorchException();
   }
   directory_ = directory;
-  spdlog::info("loaded {} training and {} test images from {}", files.train.count, files.test.count,
-               directory);
   return images_;
 }
 
