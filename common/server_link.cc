@@ -1,5 +1,8 @@
 #include "common/server_link.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -21,7 +24,6 @@ namespace halving {
 namespace {
 
 constexpr unsigned kReloadSeconds = 5;
-constexpr absl::Duration kReadAgainAfter = absl::Seconds(1);
 constexpr size_t kMostTokenBytes = 4096;
 
 absl::StatusOr<std::string> HeaderOf(const std::string& where, absl::string_view text) {
@@ -110,11 +112,15 @@ absl::StatusOr<std::shared_ptr<TokenSource>> TokenSource::Open(const std::string
 
 std::string TokenSource::Header() {
   MutexLock lock(&mu_);
-  const absl::Time now = Clock::Real()->Now();
-  if (!file_.empty() && now - read_ >= kReadAgainAfter) {
-    read_ = now;
-    absl::StatusOr<std::string> header = ReadHeader(file_);
-    if (header.ok()) header_ = *std::move(header);
+  struct stat about = {};
+  if (file_.empty() || stat(file_.c_str(), &about) != 0) return header_;
+  std::string seen = absl::StrCat(about.st_ino, " ", about.st_size, " ", about.st_mtim.tv_sec, ".",
+                                  about.st_mtim.tv_nsec);
+  if (seen == seen_) return header_;
+  absl::StatusOr<std::string> header = ReadHeader(file_);
+  if (header.ok()) {
+    header_ = *std::move(header);
+    seen_ = std::move(seen);
   }
   return header_;
 }

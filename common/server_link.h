@@ -8,7 +8,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/tls_files.h"
 #include "grpcpp/channel.h"
@@ -42,7 +41,7 @@ class TokenSource {
   const std::string file_;  // Empty: from the environment.
   Mutex mu_;
   std::string header_ ABSL_GUARDED_BY(mu_);
-  absl::Time read_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  std::string seen_ ABSL_GUARDED_BY(mu_);  // Which file, of what time, was looked at.
 };
 
 // Thread-safe.

@@ -214,9 +214,11 @@ void TlsWatcher::Look() {
     told_of_expiry_ = true;
   }
   if (same) return;
+  {
+    MutexLock lock(&mu_);
+    current_ = {std::make_shared<const TlsMaterial>(*std::move(read)), current_.generation + 1};
+  }
   options_.inform("new certificates were read; connections from now on use them");
-  MutexLock lock(&mu_);
-  current_ = {std::make_shared<const TlsMaterial>(*std::move(read)), current_.generation + 1};
 }
 
 }  // namespace halving

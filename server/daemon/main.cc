@@ -24,6 +24,7 @@
 #include "common/version.h"
 #include "server/daemon/offline_commands.h"
 #include "server/daemon/options.h"
+#include "server/daemon/security.h"
 #include "server/daemon/watchdog.h"
 #include "server/dashboard/dashboard.h"
 #include "server/engine/engine.h"
@@ -117,29 +118,6 @@ ServerMetrics::Sources SourcesOf(const ServerOptions& options, Engine* engine,
           .checkpoint_limit_bytes = options.max_checkpoints_bytes};
 }
 
-// Which role a call that changes something needs is checked by the service that it ends at.
-Authorize HttpAuthorize(Access* access) {
-  if (!access->needs_tokens()) return nullptr;
-  return [access](const HttpCall& call) -> absl::StatusOr<HttpCaller> {
-    const absl::string_view rule = call.path == "/metrics" ? "/http/metrics" : "/http/page";
-    HV_ASSIGN_OR_RETURN(Caller caller, access->Admit(call.authorization, rule));
-    return HttpCaller{
-        .name = caller.token, .role = RoleName(caller.role), .owner = std::move(caller.owner)};
-  };
-}
-
-// On loopback there are none: the name that it is reached by there is not the certificate's.
-TlsSource HttpCertificates(const ServerOptions& options, const TlsWatcher* tls) {
-  if (tls == nullptr || IsLoopback(options.http)) return nullptr;
-  return [tls] {
-    const TlsWatcher::Current now = tls->current();
-    return TlsIdentity{.generation = now.generation,
-                       .certificates = now.material->cert_pem,
-                       .private_key = now.material->key_pem,
-                       .client_ca = now.material->ca_pem};
-  };
-}
-
 // Null: there is none, as it was asked for or as its usual address is taken.
 absl::StatusOr<std::unique_ptr<Dashboard>> StartDashboard(const ServerOptions& options,
                                                           Access* access, const TlsWatcher* tls,
@@ -193,36 +171,26 @@ struct Observers {
   }
 };
 
-// Null: plaintext.
-absl::StatusOr<std::unique_ptr<TlsWatcher>> WatchCertificates(const ServerOptions& options) {
-  if (options.tls.cert.empty() && options.tls.key.empty() && options.tls.ca.empty()) return nullptr;
-  if (options.tls.cert.empty()) {
-    return absl::InvalidArgumentError(
-        "--tls-ca or --tls-key without --tls-cert; a server that speaks TLS needs a certificate");
-  }
-  return TlsWatcher::Start(options.tls,
-                           {.inform = [](const std::string& what) { spdlog::info("{}", what); },
-                            .warn = [](const std::string& what) { spdlog::warn("{}", what); }});
-}
+// What is reached from outside.
+struct Front {
+  std::unique_ptr<GrpcServer> server;
+  std::unique_ptr<Dashboard> dashboard;  // Null: there is none.
+};
 
-absl::StatusOr<std::unique_ptr<Access>> OpenAccess(const ServerOptions& options) {
-  const bool needs_tokens = NeedsTokens(options);
-  if (!needs_tokens && IsExposed(options)) {
-    spdlog::warn(
-        "other machines can reach this server, and whoever does may do everything: --auth "
-        "is off");
-  }
-  if (options.insecure && IsExposed(options) && options.tls.cert.empty()) {
-    spdlog::warn("calls from other machines come in clear text, tokens included: --insecure");
-  }
-  absl::StatusOr<std::unique_ptr<Access>> access = Access::Open(
-      options.data_dir, Clock::Real(),
-      {.needs_tokens = needs_tokens, .max_calls_per_second = options.max_calls_per_second});
-  const std::string admin = Access::AdminTokenFile(options.data_dir);
-  if (access.ok() && needs_tokens && std::filesystem::exists(admin)) {
-    spdlog::info("each call needs a token; an admin's is in {}", admin);
-  }
-  return access;
+absl::StatusOr<Front> StartFront(const ServerOptions& options, const GrpcServer::Parts& parts,
+                                 StudyFeeds* feeds, const Journal& journal) {
+  Front front;
+  HV_ASSIGN_OR_RETURN(front.server, GrpcServer::Start(options.listen, parts, journal.secret()));
+  Engine* engine = parts.keeper->engine();
+  HV_ASSIGN_OR_RETURN(
+      front.dashboard,
+      StartDashboard(options, parts.access, parts.tls,
+                     {.engine = engine,
+                      .channel = front.server->InProcessChannel(),
+                      .feeds = feeds,
+                      .metrics = parts.metrics,
+                      .sources = SourcesOf(options, engine, parts.keeper->store())}));
+  return front;
 }
 
 int Serve(const ServerOptions& options) {
@@ -256,40 +224,29 @@ int Serve(const ServerOptions& options) {
     (*keeper)->Stop();
     (*engine)->Stop();
   };
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(options.listen,
-                        {keeper->get(), logs.get(), &observers.metrics, access->get(), tls->get(),
-                         options.max_connections},
-                        (*journal)->secret());
-  if (!server.ok()) {
-    return Fail(server.status(),
-                absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitAddress);
+  absl::StatusOr<Front> front = StartFront(options,
+                                           {keeper->get(), logs.get(), &observers.metrics,
+                                            access->get(), tls->get(), options.max_connections},
+                                           &*observers.feeds, **journal);
+  if (!front.ok()) {
+    return Fail(front.status(),
+                absl::IsInvalidArgument(front.status()) ? kExitUsage : kExitAddress);
   }
-  const absl::StatusOr<std::unique_ptr<Dashboard>> dashboard =
-      StartDashboard(options, access->get(), tls->get(),
-                     {.engine = engine->get(),
-                      .channel = (*server)->InProcessChannel(),
-                      .feeds = &*observers.feeds,
-                      .metrics = &observers.metrics,
-                      .sources = SourcesOf(options, engine->get(), store->get())});
-  if (!dashboard.ok()) {
-    return Fail(dashboard.status(),
-                absl::IsInvalidArgument(dashboard.status()) ? kExitUsage : kExitAddress);
-  }
+  const auto& [server, dashboard] = *front;
   (*engine)->OnHealthChange([&](bool serving) {
     SayHealth(serving);
-    (*server)->SetServing(serving);
+    front->server->SetServing(serving);
     observers.metrics.SetJournalWritable(serving);
-    if (*dashboard != nullptr) (*dashboard)->SetJournalWritable(serving);
+    if (front->dashboard != nullptr) front->dashboard->SetJournalWritable(serving);
   });
   (*engine)->Start();
-  spdlog::info("halving-server {} listening on {}, data in {}", kVersion, (*server)->address(),
+  spdlog::info("halving-server {} listening on {}, data in {}", kVersion, server->address(),
                options.data_dir);
   AwaitStop(engine->get());
-  if (*dashboard != nullptr) (*dashboard)->SayBye();
+  if (dashboard != nullptr) dashboard->SayBye();
   (*engine)->Drain();
-  (*server)->Shutdown(kShutdownGrace);
-  if (*dashboard != nullptr) (*dashboard)->Stop();
+  server->Shutdown(kShutdownGrace);
+  if (dashboard != nullptr) dashboard->Stop();
   (*keeper)->Stop();
   (*engine)->Stop();
   logs->Stop();

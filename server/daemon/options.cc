@@ -94,7 +94,8 @@ void AddSecurityOptions(CLI::App& app, ServerOptions& options) {
   app.add_option("--tls-ca", options.tls.ca,
                  "CA that the certificates of workers and people must be of; without it none is "
                  "asked for")
-      ->envname("HALVING_TLS_CA")
+      // Not HALVING_TLS_CA: a shell may have that for the commands that call a server.
+      ->envname("HALVING_TLS_CLIENT_CA")
       ->type_name("FILE");
   app.add_flag("--insecure", options.insecure,
                "Serve plaintext beyond this machine: for a network where nobody listens")

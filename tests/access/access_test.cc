@@ -88,8 +88,9 @@ TEST_F(AccessTest, WithoutAValidTokenNobodyIsKnown) {
   EXPECT_THAT(access_->Identify(""),
               StatusIs(StatusCode::kUnauthenticated, HasSubstr("HALVING_TOKEN")));
   for (const std::string& bad :
-       {good, "Basic " + good, "Bearer " + other_secret, "Bearer " + other_id, std::string("Bearer "),
-        "Bearer " + good.substr(0, good.size() - 1), std::string("Bearer hv__"), std::string("Bearer \0x", 9)}) {
+       {good, "Basic " + good, "Bearer " + other_secret, "Bearer " + other_id,
+        std::string("Bearer "), "Bearer " + good.substr(0, good.size() - 1),
+        std::string("Bearer hv__"), std::string("Bearer \0x", 9)}) {
     const auto caller = access_->Identify(bad);
     EXPECT_THAT(caller, StatusIs(StatusCode::kUnauthenticated)) << bad;
     EXPECT_THAT(std::string(caller.status().message()), Not(HasSubstr(good.substr(20)))) << bad;

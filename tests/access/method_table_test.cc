@@ -20,8 +20,8 @@ TEST(MethodTableTest, TheDocumentShowsEveryRuleAndNoOther) {
   for (const MethodRule& rule : MethodRules()) {
     if (absl::StartsWith(rule.path, "/http/")) continue;
     expected.push_back(absl::StrCat("| `", rule.path.substr(1), "` | ", YesOrNo(rule.reader), " | ",
-                                    YesOrNo(rule.worker), " | yes | ",
-                                    YesOrNo(!rule.whole_server), " |"));
+                                    YesOrNo(rule.worker), " | yes | ", YesOrNo(!rule.whole_server),
+                                    " |"));
   }
   std::ifstream document(SECURITY_DOCUMENT);
   std::vector<std::string> shown;

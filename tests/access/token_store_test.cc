@@ -87,7 +87,7 @@ TEST_F(TokenStoreTest, AFileThatIsNotOursIsRefusedAndLeft) {
       const std::string bad :
       {"", "x", "{}", R"({"version": 2, "tokens": []})", R"({"version": 1, "tokens": [{}]})",
        R"({"version": 1, "tokens": [{"name": "a", "id": "0", "role": "root", "sha256": ""}]})",
-       R"({"version": 1, "tokens": [{"name": "a", "id": "0", "role": "admin", "sha256": "00"}]})"}) {
+       R"({"version": 1, "tokens": [{"name": "a", "id": "0", "role": "admin", "sha256": "0"}]})"}) {
     WriteTestFile(file_, bad);
     EXPECT_THAT(TokenStore::Open(file_).status(),
                 StatusIs(StatusCode::kFailedPrecondition, HasSubstr(file_)))
