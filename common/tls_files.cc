@@ -208,6 +208,7 @@ void TlsWatcher::Look() {
   told_.clear();
   const bool same = read->cert_pem == before->cert_pem && read->key_pem == before->key_pem &&
                     read->ca_pem == before->ca_pem;
+  if (!same) told_of_expiry_ = false;
   if (read->expires - now < kSaySoBefore && !(same && told_of_expiry_)) {
     options_.warn(absl::StrCat("the certificate in ", files_.cert, " expires on ",
                                absl::FormatTime(read->expires, absl::UTCTimeZone())));

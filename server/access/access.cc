@@ -24,6 +24,7 @@ constexpr size_t kMaxNameBytes = 64;
 constexpr size_t kMostTokens = 10'000;
 // What may come at once after a pause.
 constexpr absl::Duration kBurst = absl::Seconds(2);
+constexpr double kMinRate = 0.001;
 constexpr double kMaxRate = 1e6;
 constexpr absl::Duration kMaxLifetime = absl::Hours(24 * 365 * 100);
 
@@ -46,10 +47,11 @@ absl::Status Check(const Access::NewToken& token) {
         absl::StrCat("lifetime is ", absl::FormatDuration(token.lifetime),
                      "; it must be more than 0, or not be given for a token without an end"));
   }
-  if (!(token.max_calls_per_second >= 0 && token.max_calls_per_second <= kMaxRate)) {
-    return absl::InvalidArgumentError(absl::StrCat("max_calls_per_second is ",
-                                                   token.max_calls_per_second, "; it is 0 to ",
-                                                   kMaxRate, ", and 0 is what the server says"));
+  const double rate = token.max_calls_per_second;
+  if (rate != 0 && !(rate >= kMinRate && rate <= kMaxRate)) {
+    return absl::InvalidArgumentError(absl::StrCat("max_calls_per_second is ", rate, "; it is ",
+                                                   kMinRate, " to ", kMaxRate,
+                                                   ", or 0 for what the server says"));
   }
   return absl::OkStatus();
 }
@@ -82,12 +84,14 @@ absl::Status AddAdmin(TokenStore* store, const std::string& data_dir, absl::Time
   std::string name = "admin";
   for (int i = 2; taken(name); ++i) name = absl::StrCat("admin-", i);
   const Access::CreatedToken made = Make({.name = name, .role = Role::kAdmin}, now);
-  // First the text: a token that nobody ever saw would be in the way of the next try.
+  // The text of the one before stays until this one is valid.
   WholeFile file(data_dir + kAdminTokenFile);
   HV_RETURN_IF_ERROR(file.Open());
   HV_RETURN_IF_ERROR(file.Write(made.text + "\n"));
-  HV_RETURN_IF_ERROR(file.Finish());
-  return store->Add(made.record);
+  HV_RETURN_IF_ERROR(store->Add(made.record));
+  const absl::Status named = file.Finish();
+  if (!named.ok()) store->Remove(name).IgnoreError();
+  return named;
 }
 
 absl::Status Unknown() {
@@ -95,6 +99,17 @@ absl::Status Unknown() {
       "the token is not valid: it was revoked or replaced, or is another server's; ask whoever "
       "runs "
       "the server for one, and give it by HALVING_TOKEN or --token-file");
+}
+
+absl::Status Expired(const TokenRecord& token) {
+  return absl::UnauthenticatedError(
+      absl::StrCat("the token \"", token.name, "\" expired on ",
+                   absl::FormatTime(token.expires, absl::UTCTimeZone()),
+                   "; ask whoever runs the server for a new one"));
+}
+
+Caller CallerWith(const TokenRecord& token) {
+  return {.token = token.name, .id = token.id, .role = token.role, .owner = token.owner};
 }
 
 }  // namespace
@@ -120,11 +135,12 @@ absl::Status Access::MakeAdminToken(const std::string& data_dir, Clock* clock) {
 
 Access::Access(TokenStore store, Clock* clock, const Options& options)
     : clock_(clock), options_(options), store_(std::move(store)) {
-  MutexLock lock(&mu_);
+  MutexLock lock(&store_mu_);
   Index();
 }
 
 void Access::Index() {
+  MutexLock lock(&mu_);
   absl::flat_hash_map<std::string, std::shared_ptr<Entry>> by_id;
   for (const TokenRecord& record : store_.tokens()) {
     std::shared_ptr<Entry>& entry = by_id[record.id];
@@ -161,12 +177,7 @@ absl::StatusOr<std::shared_ptr<Access::Entry>> Access::Find(absl::string_view he
     return Unknown();
   }
   const absl::Time now = clock_->Now();
-  if (now >= entry->record.expires) {
-    return absl::UnauthenticatedError(
-        absl::StrCat("the token \"", entry->record.name, "\" expired on ",
-                     absl::FormatTime(entry->record.expires, absl::UTCTimeZone()),
-                     "; ask whoever runs the server for a new one"));
-  }
+  if (now >= entry->record.expires) return Expired(entry->record);
   entry->last_used_ns.store(absl::ToUnixNanos(now), std::memory_order_relaxed);
   return entry;
 }
@@ -174,7 +185,16 @@ absl::StatusOr<std::shared_ptr<Access::Entry>> Access::Find(absl::string_view he
 absl::StatusOr<Caller> Access::Identify(absl::string_view header) const {
   if (!options_.needs_tokens) return Caller{};
   HV_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, Find(header));
-  return Caller{entry->record.name, entry->record.role, entry->record.owner};
+  return CallerWith(entry->record);
+}
+
+absl::Status Access::StillValid(const Caller& caller) const {
+  if (caller.id.empty()) return absl::OkStatus();
+  MutexLock lock(&mu_);
+  const auto at = by_id_.find(caller.id);
+  if (at == by_id_.end()) return Unknown();
+  return clock_->Now() < at->second->record.expires ? absl::OkStatus()
+                                                    : Expired(at->second->record);
 }
 
 absl::Status Access::MayCall(const Caller& caller, absl::string_view path) {
@@ -204,28 +224,33 @@ absl::Status Access::MayCall(const Caller& caller, absl::string_view path) {
 absl::StatusOr<Caller> Access::Admit(absl::string_view header, absl::string_view path) {
   if (!options_.needs_tokens) return Caller{};
   HV_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, Find(header));
-  Caller caller{entry->record.name, entry->record.role, entry->record.owner};
+  Caller caller = CallerWith(entry->record);
   HV_RETURN_IF_ERROR(MayCall(caller, path));
-  HV_RETURN_IF_ERROR(CountCall(entry.get()));
+  HV_RETURN_IF_ERROR(CountCall(entry.get(), FindRule(path)->worker
+                                                ? absl::StatusCode::kUnavailable
+                                                : absl::StatusCode::kResourceExhausted));
   return caller;
 }
 
 // Each call costs 1 / rate seconds; who is in debt by more than the burst has to wait.
-absl::Status Access::CountCall(Entry* entry) const {
+absl::Status Access::CountCall(Entry* entry, absl::StatusCode refusal) const {
   const double rate = entry->record.max_calls_per_second > 0 ? entry->record.max_calls_per_second
                                                              : options_.max_calls_per_second;
   if (rate <= 0) return absl::OkStatus();
   const int64_t now = absl::ToUnixNanos(clock_->Now());
-  const auto cost = static_cast<int64_t>(1e9 / rate);
+  const auto cost = static_cast<int64_t>(1e9 / std::clamp(rate, kMinRate, kMaxRate));
   const int64_t most = now + std::max(absl::ToInt64Nanoseconds(kBurst), cost);
   int64_t paid_until = entry->paid_until_ns.load(std::memory_order_relaxed);
   for (;;) {
     const int64_t next = std::max(paid_until, now) + cost;
     if (next > most) {
-      return absl::ResourceExhaustedError(absl::StrFormat(
-          "the token \"%s\" has made more than %g calls a second; call less often, or have its "
-          "rate raised (halving token create --max-rate, halving-server --max-calls-per-second)",
-          entry->record.name, rate));
+      return absl::Status(
+          refusal,
+          absl::StrFormat(
+              "the token \"%s\" has made more than %g calls a second; call less often, or have its "
+              "rate raised (halving token create --max-rate, halving-server "
+              "--max-calls-per-second)",
+              entry->record.name, rate));
     }
     if (entry->paid_until_ns.compare_exchange_weak(paid_until, next, std::memory_order_relaxed)) {
       return absl::OkStatus();
@@ -236,7 +261,7 @@ absl::Status Access::CountCall(Entry* entry) const {
 absl::StatusOr<Access::CreatedToken> Access::Create(const NewToken& token) {
   HV_RETURN_IF_ERROR(Check(token));
   CreatedToken made = Make(token, clock_->Now());
-  MutexLock lock(&mu_);
+  MutexLock lock(&store_mu_);
   if (store_.tokens().size() >= kMostTokens) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "there are ", kMostTokens, " tokens, the most there can be; revoke some first"));
@@ -247,7 +272,7 @@ absl::StatusOr<Access::CreatedToken> Access::Create(const NewToken& token) {
 }
 
 absl::Status Access::Revoke(const std::string& name) {
-  MutexLock lock(&mu_);
+  MutexLock lock(&store_mu_);
   const std::vector<TokenRecord>& tokens = store_.tokens();
   const auto named = std::find_if(tokens.begin(), tokens.end(),
                                   [&](const TokenRecord& token) { return token.name == name; });
@@ -264,6 +289,7 @@ absl::Status Access::Revoke(const std::string& name) {
 }
 
 std::vector<Access::ListedToken> Access::List() const {
+  MutexLock store_lock(&store_mu_);
   MutexLock lock(&mu_);
   std::vector<ListedToken> listed;
   for (const TokenRecord& record : store_.tokens()) {

@@ -23,6 +23,7 @@ namespace halving {
 // Who calls. Where no token is needed everybody is an admin.
 struct Caller {
   std::string token;  // Its name; empty: none was needed.
+  std::string id;     // Of the token.
   Role role = Role::kAdmin;
   std::string owner;  // Whose studies he reaches; empty: all.
 };
@@ -50,7 +51,10 @@ class Access {
   absl::StatusOr<Caller> Identify(absl::string_view header) const ABSL_LOCKS_EXCLUDED(mu_);
   // PERMISSION_DENIED: no rule allows it.
   static absl::Status MayCall(const Caller& caller, absl::string_view path);
-  // Both, for one more call; RESOURCE_EXHAUSTED when there were too many lately.
+  // UNAUTHENTICATED: his token was revoked or has expired since: for calls that take long.
+  absl::Status StillValid(const Caller& caller) const ABSL_LOCKS_EXCLUDED(mu_);
+  // Both, for one more call. When there were too many lately: UNAVAILABLE for calls that workers
+  // make, since they try those again until they are answered, else RESOURCE_EXHAUSTED.
   absl::StatusOr<Caller> Admit(absl::string_view header, absl::string_view path)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -66,14 +70,14 @@ class Access {
     TokenRecord record;
     std::string text;  // Shown this once.
   };
-  absl::StatusOr<CreatedToken> Create(const NewToken& token) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<CreatedToken> Create(const NewToken& token) ABSL_LOCKS_EXCLUDED(store_mu_, mu_);
   // FAILED_PRECONDITION: it is the last one that could make others.
-  absl::Status Revoke(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Revoke(const std::string& name) ABSL_LOCKS_EXCLUDED(store_mu_, mu_);
   struct ListedToken {
     TokenRecord record;
     absl::Time last_used = absl::InfinitePast();  // Since the server's start.
   };
-  std::vector<ListedToken> List() const ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<ListedToken> List() const ABSL_LOCKS_EXCLUDED(store_mu_, mu_);
 
  private:
   // One token in use. What changes with each call needs no lock.
@@ -86,13 +90,15 @@ class Access {
   Access(TokenStore store, Clock* clock, const Options& options);
   absl::StatusOr<std::shared_ptr<Entry>> Find(absl::string_view header) const
       ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status CountCall(Entry* entry) const;
-  void Index() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status CountCall(Entry* entry, absl::StatusCode refusal) const;
+  void Index() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mu_) ABSL_LOCKS_EXCLUDED(mu_);
 
   Clock* const clock_;
   const Options options_;
+  // Held while the disk is waited for, which no call may be.
+  mutable Mutex store_mu_ ABSL_ACQUIRED_BEFORE(mu_);
+  TokenStore store_ ABSL_GUARDED_BY(store_mu_);
   mutable Mutex mu_;
-  TokenStore store_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, std::shared_ptr<Entry>> by_id_ ABSL_GUARDED_BY(mu_);
 };
 

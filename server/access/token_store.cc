@@ -56,6 +56,9 @@ absl::StatusOr<TokenRecord> FromJson(const nlohmann::json& json) {
   HV_ASSIGN_OR_RETURN(token.role, ParseRole(json.at("role").get<std::string>()));
   HV_ASSIGN_OR_RETURN(token.created, TimeIn(json, "created", absl::UnixEpoch()));
   HV_ASSIGN_OR_RETURN(token.expires, TimeIn(json, "expires", absl::InfiniteFuture()));
+  if (token.name.empty() || token.id.empty()) {
+    return absl::InvalidArgumentError("a token has no name or no id");
+  }
   if (token.hash.size() != kSha256Bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("sha256 of \"", token.name, "\" has no 32 bytes"));
@@ -72,6 +75,10 @@ absl::StatusOr<std::vector<TokenRecord>> Parse(const std::string& text) {
     }
     for (const nlohmann::json& one : json.at("tokens")) {
       HV_ASSIGN_OR_RETURN(TokenRecord token, FromJson(one));
+      for (const TokenRecord& other : tokens) {
+        if (other.name != token.name && other.id != token.id) continue;
+        return absl::InvalidArgumentError(absl::StrCat("\"", token.name, "\" is there twice"));
+      }
       tokens.push_back(std::move(token));
     }
   } catch (const nlohmann::json::exception& error) {

@@ -62,8 +62,9 @@ class Scheduler {
   const LeaseTable& leases() const { return leases_; }
   // Connected workers' time over the sliding window.
   absl::Duration WorkerTime(absl::Time now) const { return worker_time_.Sum(now); }
-  // Whether some connected worker, or one that holds a trial, serves the objective.
-  bool IsServed(const std::string& objective, absl::Time now) const;
+  // Whether some connected worker, or one that holds a trial, serves the study's objective and may
+  // have its trials.
+  bool IsServed(const StudySpec& spec, absl::Time now) const;
 
   // ---- for those who keep the bytes of checkpoints; see StoreCheckpoint
   // Whether StoreCheckpoint would be OK now, and under which id; `stored` when it was stored

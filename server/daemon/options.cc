@@ -14,7 +14,7 @@ namespace {
 constexpr char kFooter[] = R"(
 Examples:
   halving-server                                  # 127.0.0.1:7070, data in ./halving-data
-  halving-server --listen 0.0.0.0:7070 --tls-cert server.pem --tls-key server.key
+  halving-server --listen 0.0.0.0:7070 --tls-cert server.crt --tls-key server.key
   halving-server --listen 0.0.0.0:7070 --insecure # a private network, without TLS; tokens still
   halving-server --config /etc/halving/server.toml
   halving-server verify --data-dir /var/lib/halving

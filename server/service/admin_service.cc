@@ -73,7 +73,7 @@ absl::StatusOr<Caller> AdminServiceImpl::Admit(grpc::CallbackServerContext* cont
 
 grpc::ServerWriteReactor<v1::BackupResponse>* AdminServiceImpl::Backup(
     grpc::CallbackServerContext* context, const v1::BackupRequest*) {
-  return BackupReactor::Start(engine_, Admit(context, "Backup").status());
+  return BackupReactor::Start(engine_, access_, Admit(context, "Backup"));
 }
 
 grpc::ServerUnaryReactor* AdminServiceImpl::CreateToken(grpc::CallbackServerContext* context,

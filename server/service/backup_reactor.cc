@@ -24,10 +24,11 @@ absl::Status Unreadable(const std::string& file) {
 
 }  // namespace
 
-BackupReactor* BackupReactor::Start(Engine* engine, const absl::Status& admitted) {
-  auto* reactor = new BackupReactor(engine);
-  if (!admitted.ok()) {
-    reactor->Finish(ToGrpc(admitted));
+BackupReactor* BackupReactor::Start(Engine* engine, const Access* access,
+                                    const absl::StatusOr<Caller>& caller) {
+  auto* reactor = new BackupReactor(engine, access, caller.ok() ? *caller : Caller{});
+  if (!caller.ok()) {
+    reactor->Finish(ToGrpc(caller.status()));
     return reactor;
   }
   engine->PostBackup(reactor->gone_, [reactor](absl::StatusOr<Engine::Backup> backup) {
@@ -57,6 +58,8 @@ absl::Status BackupReactor::Open() {
 }
 
 void BackupReactor::SendNext() {
+  const absl::Status valid = access_->StillValid(caller_);
+  if (!valid.ok()) return Finish(ToGrpc(valid));
   std::string& data = *response_.mutable_data();
   data.resize(kPartBytes);
   const ssize_t bytes = read(fd_, data.data(), data.size());

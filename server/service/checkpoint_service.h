@@ -23,14 +23,16 @@ class CheckpointServiceImpl : public v1::CheckpointService::CallbackService {
 
   grpc::ServerReadReactor<v1::UploadRequest>* Upload(grpc::CallbackServerContext* context,
                                                      v1::UploadResponse* response) override {
-    return new UploadReactor(keeper_, &lease_ids_, Admit(context, "Upload"), context, response);
+    return new UploadReactor(keeper_, &lease_ids_, access_, Admit(context, "Upload"), context,
+                             response);
   }
   grpc::ServerUnaryReactor* GetUploadOffset(grpc::CallbackServerContext* context,
                                             const v1::GetUploadOffsetRequest* request,
                                             v1::GetUploadOffsetResponse* response) override;
   grpc::ServerWriteReactor<v1::DownloadResponse>* Download(
       grpc::CallbackServerContext* context, const v1::DownloadRequest* request) override {
-    return new DownloadReactor(keeper_, &lease_ids_, Admit(context, "Download"), context, *request);
+    return new DownloadReactor(keeper_, &lease_ids_, access_, Admit(context, "Download"), context,
+                               *request);
   }
   grpc::ServerUnaryReactor* FindUnneeded(grpc::CallbackServerContext* context,
                                          const v1::FindUnneededRequest* request,

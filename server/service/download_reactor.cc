@@ -21,12 +21,13 @@ constexpr int64_t kChunkBytes = 1 << 20;
 }  // namespace
 
 DownloadReactor::DownloadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
-                                 const absl::StatusOr<Caller>& caller,
+                                 const Access* access, const absl::StatusOr<Caller>& caller,
                                  grpc::CallbackServerContext* context,
                                  const v1::DownloadRequest& request)
     : keeper_(keeper),
       lease_ids_(lease_ids),
-      scope_(caller.ok() ? caller->owner : ""),
+      access_(access),
+      caller_(caller.ok() ? *caller : Caller{}),
       context_(context),
       request_(request),
       transfer_(keeper, context) {
@@ -58,9 +59,9 @@ absl::StatusOr<const Trial*> DownloadReactor::TrialIn(const Scheduler& scheduler
   }
   if (!request_.lease_id().empty()) {
     HV_ASSIGN_OR_RETURN(const LeaseKey lease, lease_ids_->Decode(request_.lease_id()));
-    return scheduler.TrialOfLease(lease, scope_);
+    return scheduler.TrialOfLease(lease, caller_.owner);
   }
-  const Study* study = scheduler.FindStudy(request_.study(), scope_);
+  const Study* study = scheduler.FindStudy(request_.study(), caller_.owner);
   if (study == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("there is no study \"", absl::CHexEscape(request_.study()), "\""));
@@ -143,8 +144,8 @@ void DownloadReactor::ReadNext() {
     response = std::move(spare_);
   }
   const int64_t size = std::min(kChunkBytes, checkpoint_.bytes - offset);
-  absl::Status status;
-  if (size > 0) {
+  absl::Status status = access_->StillValid(caller_);
+  if (status.ok() && size > 0) {
     std::string& chunk = *response.mutable_chunk();
     chunk.resize(static_cast<size_t>(size));
     const auto got = ReadAt(fd_.get(), chunk.data(), chunk.size(), offset, checkpoint_.id);

@@ -26,7 +26,7 @@ namespace halving {
 class DownloadReactor : public grpc::ServerWriteReactor<v1::DownloadResponse> {
  public:
   // Ends at once with `caller`'s error.
-  DownloadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
+  DownloadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids, const Access* access,
                   const absl::StatusOr<Caller>& caller, grpc::CallbackServerContext* context,
                   const v1::DownloadRequest& request);
 
@@ -50,7 +50,8 @@ class DownloadReactor : public grpc::ServerWriteReactor<v1::DownloadResponse> {
 
   CheckpointKeeper* const keeper_;
   const LeaseIds* const lease_ids_;
-  const Scope scope_;
+  const Access* const access_;
+  const Caller caller_;
   grpc::CallbackServerContext* const context_;
   const v1::DownloadRequest request_;
   CheckpointKeeper::Transfer transfer_;

@@ -175,7 +175,7 @@ grpc::ServerUnaryReactor* StudyServiceImpl::ListWorkers(grpc::CallbackServerCont
 
 grpc::ServerWriteReactor<v1::StudyStatus>* StudyServiceImpl::WatchStatus(
     grpc::CallbackServerContext* context, const v1::WatchStatusRequest* request) {
-  return WatchReactor::Start(engine_, Admit(context, "WatchStatus"), *request);
+  return WatchReactor::Start(engine_, access_, Admit(context, "WatchStatus"), *request);
 }
 
 grpc::ServerUnaryReactor* StudyServiceImpl::PauseStudy(grpc::CallbackServerContext* context,

@@ -16,11 +16,12 @@ constexpr size_t kChunksAhead = 2;
 }  // namespace
 
 UploadReactor::UploadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
-                             const absl::StatusOr<Caller>& caller,
+                             const Access* access, const absl::StatusOr<Caller>& caller,
                              grpc::CallbackServerContext* context, v1::UploadResponse* response)
     : keeper_(keeper),
       lease_ids_(lease_ids),
-      scope_(caller.ok() ? caller->owner : ""),
+      access_(access),
+      caller_(caller.ok() ? *caller : Caller{}),
       context_(context),
       response_(response),
       transfer_(keeper, context) {
@@ -70,7 +71,7 @@ void UploadReactor::Check() {
                                                      .epoch = header_.epoch(),
                                                      .bytes = upload_.bytes,
                                                      .sha256 = upload_.sha256,
-                                                     .scope = scope_});
+                                                     .scope = caller_.owner});
     if (!allowed.ok()) return End(allowed.status());
     upload_.checkpoint_id = allowed->checkpoint_id;
     if (allowed->stored) {
@@ -156,11 +157,16 @@ void UploadReactor::Work() {
 }
 
 void UploadReactor::Record() {
+  const absl::Status valid = access_->StillValid(caller_);
+  if (!valid.ok()) {
+    keeper_->Remove({upload_.checkpoint_id});
+    return End(valid);
+  }
   keeper_->engine()->Post(StoreCheckpoint{.lease = upload_.lease,
                                           .epoch = header_.epoch(),
                                           .bytes = upload_.bytes,
                                           .sha256 = upload_.sha256,
-                                          .scope = scope_},
+                                          .scope = caller_.owner},
                           [this](const absl::StatusOr<Engine::Reply>& reply, const Engine::View&) {
                             if (reply.ok()) {
                               response_->set_checkpoint_id(reply->answer.checkpoint_id);

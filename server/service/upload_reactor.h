@@ -23,7 +23,7 @@ namespace halving {
 class UploadReactor : public grpc::ServerReadReactor<v1::UploadRequest> {
  public:
   // Ends at once with `caller`'s error.
-  UploadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids,
+  UploadReactor(CheckpointKeeper* keeper, const LeaseIds* lease_ids, const Access* access,
                 const absl::StatusOr<Caller>& caller, grpc::CallbackServerContext* context,
                 v1::UploadResponse* response);
 
@@ -47,7 +47,8 @@ class UploadReactor : public grpc::ServerReadReactor<v1::UploadRequest> {
 
   CheckpointKeeper* const keeper_;
   const LeaseIds* const lease_ids_;
-  const Scope scope_;
+  const Access* const access_;
+  const Caller caller_;
   grpc::CallbackServerContext* const context_;
   v1::UploadResponse* const response_;
   CheckpointKeeper::Transfer transfer_;

@@ -137,7 +137,7 @@ void NotePoorForecast(const Study& study, int rung, Shown* to) {
 template <typename Shown>
 void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now, Shown* to) {
   if (study.ended()) return;
-  if (!scheduler.IsServed(study.spec().objective, now)) {
+  if (!scheduler.IsServed(study.spec(), now)) {
     to->add_notes(absl::StrCat("no worker that serves the objective \"", study.spec().objective,
                                "\" is connected; start one with halving-worker"));
   }
@@ -150,8 +150,8 @@ void ShowNotes(const Scheduler& scheduler, const Study& study, absl::Time now, S
   }
 }
 
-void ShowWorker(const Scheduler& scheduler, const std::string& id, const WorkerInfo& info,
-                absl::Time now, v1::Worker* to) {
+void ShowWorker(const Scheduler& scheduler, const Scope& scope, const std::string& id,
+                const WorkerInfo& info, absl::Time now, v1::Worker* to) {
   to->set_worker_id(id);
   to->set_host(info.host);
   to->set_device(info.device);
@@ -160,7 +160,10 @@ void ShowWorker(const Scheduler& scheduler, const std::string& id, const WorkerI
   to->set_trials_finished(info.trials_finished);
   to->set_leases_lost(info.leases_lost);
   to->set_connected(WorkerTable::IsConnected(id, info, now, scheduler.leases()));
-  const std::vector<LeaseTable::Key> held = scheduler.leases().HeldBy(id);
+  std::vector<LeaseTable::Key> held = scheduler.leases().HeldBy(id);
+  std::erase_if(held, [&](const LeaseTable::Key& key) {
+    return !IsWithin(scope, scheduler.FindStudy(key.first)->spec());
+  });
   if (held.empty()) {
     to->set_utilisation(info.busy.Share(now, std::nullopt));
     ToProto(std::max(absl::ZeroDuration(), now - info.idle_since), to->mutable_idle_for());
@@ -314,7 +317,7 @@ absl::Status ListWorkers(const Scheduler& scheduler, const Scope& scope, absl::T
     }
     if (!IsWithin(scope, scheduler, at->first)) continue;
     v1::Worker* shown = to->add_workers();
-    ShowWorker(scheduler, at->first, at->second, now, shown);
+    ShowWorker(scheduler, scope, at->first, at->second, now, shown);
     bytes += shown->ByteSizeLong();
   }
   return absl::OkStatus();

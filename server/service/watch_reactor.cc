@@ -15,11 +15,12 @@ constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
 
 }  // namespace
 
-WatchReactor* WatchReactor::Start(Engine* engine, const absl::StatusOr<Caller>& caller,
+WatchReactor* WatchReactor::Start(Engine* engine, const Access* access,
+                                  const absl::StatusOr<Caller>& caller,
                                   const v1::WatchStatusRequest& request) {
   const absl::StatusOr<absl::Duration> interval = FromProto(request.min_interval(), "min_interval");
   const bool set = request.has_min_interval() && interval.ok();
-  auto* reactor = new WatchReactor(engine, caller.ok() ? caller->owner : "", request.name(),
+  auto* reactor = new WatchReactor(engine, access, caller.ok() ? *caller : Caller{}, request.name(),
                                    set ? std::max(*interval, kLeastInterval) : kDefaultInterval);
   if (caller.ok() && interval.ok()) {
     reactor->Wait();
@@ -36,8 +37,12 @@ void WatchReactor::Wait() {
 }
 
 void WatchReactor::Show(const absl::Status& status, const Engine::View& view) {
+  // One text, so that nobody learns which names others have taken.
+  if (absl::IsNotFound(status)) return Finish(ToGrpc(NoStudy(study_)));
   if (!status.ok()) return Finish(ToGrpc(status));
-  const Study* found = view.scheduler.FindStudy(study_, scope_);
+  const absl::Status valid = access_->StillValid(caller_);
+  if (!valid.ok()) return Finish(ToGrpc(valid));
+  const Study* found = view.scheduler.FindStudy(study_, caller_.owner);
   if (found == nullptr) return Finish(ToGrpc(NoStudy(study_)));
   const Study& study = *found;
   if (uid_ != 0 && study.uid() != uid_) {

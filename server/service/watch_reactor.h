@@ -19,7 +19,8 @@ namespace halving {
 class WatchReactor : public grpc::ServerWriteReactor<v1::StudyStatus> {
  public:
   // Ends at once with `caller`'s error.
-  static WatchReactor* Start(Engine* engine, const absl::StatusOr<Caller>& caller,
+  static WatchReactor* Start(Engine* engine, const Access* access,
+                             const absl::StatusOr<Caller>& caller,
                              const v1::WatchStatusRequest& request);
 
   void OnWriteDone(bool ok) override;
@@ -27,9 +28,11 @@ class WatchReactor : public grpc::ServerWriteReactor<v1::StudyStatus> {
   void OnDone() override;
 
  private:
-  WatchReactor(Engine* engine, Scope scope, std::string study, absl::Duration min_interval)
+  WatchReactor(Engine* engine, const Access* access, Caller caller, std::string study,
+               absl::Duration min_interval)
       : engine_(engine),
-        scope_(std::move(scope)),
+        access_(access),
+        caller_(std::move(caller)),
         study_(std::move(study)),
         min_interval_(min_interval) {}
 
@@ -37,7 +40,8 @@ class WatchReactor : public grpc::ServerWriteReactor<v1::StudyStatus> {
   void Show(const absl::Status& status, const Engine::View& view);
 
   Engine* const engine_;
-  const Scope scope_;
+  const Access* const access_;
+  const Caller caller_;
   const std::string study_;
   const absl::Duration min_interval_;
   const Engine::Gone gone_ = Engine::NewGone();

@@ -120,6 +120,15 @@ void WorkerServiceImpl::Show(const Engine::Reply& reply, absl::Duration wait,
   to->set_max_epochs(from.max_epochs);
 }
 
+absl::Status WorkerServiceImpl::Withdraw(const Caller& caller, const Engine::Reply& reply) const {
+  absl::Status valid = access_->StillValid(caller);
+  if (valid.ok() || !reply.assignment.has_value()) return valid;
+  engine_->Post(halving::Report{.lease = reply.assignment->lease,
+                                .outcome = Returned{.reason = "its worker's token has ended"}},
+                [](const absl::StatusOr<Engine::Reply>&, const Engine::View&) {});
+  return valid;
+}
+
 grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext* context,
                                                      const v1::SuggestRequest* request,
                                                      v1::SuggestResponse* response) {
@@ -134,8 +143,12 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Suggest(grpc::CallbackServerContext
     return Refuse(reactor, ask.ok() ? wait.status() : ask.status());
   }
   engine_->PostAsk(*std::move(ask), *wait, reactor->gone(),
-                   [this, reactor, response, wait = *wait](absl::StatusOr<Engine::Reply> reply,
-                                                           const Engine::View&) {
+                   [this, reactor, response, wait = *wait, caller = *caller](
+                       absl::StatusOr<Engine::Reply> reply, const Engine::View&) {
+                     if (reply.ok()) {
+                       const absl::Status valid = Withdraw(caller, *reply);
+                       if (!valid.ok()) reply = valid;
+                     }
                      if (reply.ok()) Show(*reply, wait, response);
                      CountAsk(reply, reactor->Took());
                      reactor->End(reply.status(), reply.ok() && reply->waited);
@@ -176,7 +189,8 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*
       {.lease = *lease, .outcome = *std::move(outcome), .scope = caller->owner}, std::move(next),
       wait, reactor->gone(),
       [this, reactor, response, wait, printed = std::move(printed), reported = OutcomeOf(*request),
-       asks = request->has_next()](absl::StatusOr<Engine::Reply> reply, const Engine::View& view) {
+       asks = request->has_next(),
+       caller = *caller](absl::StatusOr<Engine::Reply> reply, const Engine::View& view) {
         metrics_->CountReport(reported, CountedAs(reply));
         if (reply.ok()) {
           if (printed != nullptr) {
@@ -186,7 +200,10 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Report(grpc::CallbackServerContext*
           }
           response->set_directive(reply->answer.stop ? v1::DIRECTIVE_STOP : v1::DIRECTIVE_CONTINUE);
           response->set_duplicate(reply->answer.duplicate);
-          if (reply->asked) Show(*reply, wait, response->mutable_next());
+          // The report counts all the same; its worker hears of the token at its next call.
+          if (reply->asked && Withdraw(caller, *reply).ok()) {
+            Show(*reply, wait, response->mutable_next());
+          }
           if (asks) CountAsk(reply, reactor->Took());
         }
         reactor->End(reply.status(), reply.ok() && reply->waited);

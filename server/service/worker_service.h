@@ -35,6 +35,8 @@ class WorkerServiceImpl : public v1::WorkerService::CallbackService {
 
  private:
   void Show(const Engine::Reply& reply, absl::Duration wait, v1::SuggestResponse* response) const;
+  // Whether the caller's token ended while the ask waited. What it got is then given back.
+  absl::Status Withdraw(const Caller& caller, const Engine::Reply& reply) const;
   // An ask that was answered after so long.
   void CountAsk(const absl::StatusOr<Engine::Reply>& reply, absl::Duration took) const;
 

@@ -170,6 +170,28 @@ TEST_F(AccessTest, ATokenThatCallsTooOftenWaits) {
   EXPECT_EQ(calls(), 10);
 }
 
+TEST_F(AccessTest, AWorkerThatCallsTooOftenIsToldToTryAgain) {
+  const std::string worker =
+      Make({.name = "w", .role = Role::kWorker, .max_calls_per_second = 0.001});
+  EXPECT_THAT(access_->Admit(worker, "/halving.v1.WorkerService/Report"), IsOk());
+  EXPECT_THAT(access_->Admit(worker, "/halving.v1.WorkerService/Report"),
+              StatusIs(StatusCode::kUnavailable));
+}
+
+TEST_F(AccessTest, ACallThatTakesLongIsToldWhenItsTokenEnds) {
+  const auto caller =
+      access_->Identify(Make({.name = "r", .role = Role::kReader, .lifetime = absl::Hours(1)}));
+  ASSERT_THAT(caller, IsOk());
+  EXPECT_THAT(access_->StillValid(*caller), IsOk());
+  clock_.Advance(absl::Hours(2));
+  EXPECT_THAT(access_->StillValid(*caller), StatusIs(StatusCode::kUnauthenticated));
+  const auto second = access_->Identify(Make({.name = "s", .role = Role::kReader}));
+  ASSERT_THAT(second, IsOk());
+  ASSERT_THAT(access_->Revoke("s"), IsOk());
+  EXPECT_THAT(access_->StillValid(*second), StatusIs(StatusCode::kUnauthenticated));
+  EXPECT_THAT(access_->StillValid(Caller{}), IsOk()) << "where none is needed";
+}
+
 TEST_F(AccessTest, TheServersRateIsForTokensWithoutTheirOwn) {
   Open({.needs_tokens = true, .max_calls_per_second = 1});
   const std::string reader = Make({.name = "r", .role = Role::kReader});
@@ -186,6 +208,7 @@ TEST_F(AccessTest, WhatIsNoTokenToMakeIsRefused) {
         Access::NewToken{.name = "../x"}, Access::NewToken{.name = std::string(65, 'a')},
         Access::NewToken{.name = "a", .owner = "x/y"},
         Access::NewToken{.name = "a", .lifetime = absl::ZeroDuration()},
+        Access::NewToken{.name = "a", .max_calls_per_second = 1e-12},
         Access::NewToken{.name = "a", .max_calls_per_second = -1}}) {
     EXPECT_THAT(access_->Create(bad), StatusIs(StatusCode::kInvalidArgument)) << bad.name;
   }

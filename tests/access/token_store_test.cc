@@ -83,11 +83,11 @@ TEST_F(TokenStoreTest, TheFileIsForItsOwnerOnly) {
 }
 
 TEST_F(TokenStoreTest, AFileThatIsNotOursIsRefusedAndLeft) {
-  for (
-      const std::string bad :
-      {"", "x", "{}", R"({"version": 2, "tokens": []})", R"({"version": 1, "tokens": [{}]})",
-       R"({"version": 1, "tokens": [{"name": "a", "id": "0", "role": "root", "sha256": ""}]})",
-       R"({"version": 1, "tokens": [{"name": "a", "id": "0", "role": "admin", "sha256": "0"}]})"}) {
+  for (const std::string bad :
+       {"", "x", "{}", R"({"version": 2, "tokens": []})", R"({"version": 1, "tokens": [{}]})",
+        R"({"version": 1, "tokens": [{"name": "a", "id": "0", "role": "root", "sha256": ""}]})",
+        R"({"version": 1, "tokens": [{"name": "a", "id": "0", "role": "admin", "sha256": "0"}]})",
+        R"({"version": 1, "tokens": [{"name": "", "id": "0", "role": "admin", "sha256": "0"}]})"}) {
     WriteTestFile(file_, bad);
     EXPECT_THAT(TokenStore::Open(file_).status(),
                 StatusIs(StatusCode::kFailedPrecondition, HasSubstr(file_)))

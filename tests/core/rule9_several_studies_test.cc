@@ -84,16 +84,24 @@ TEST(Rule9SeveralStudies, TheOrderSurvivesARestart) {
   EXPECT_EQ(StudyOfNext(f), "b");
 }
 
+TEST(Rule9SeveralStudies, AWorkerOfAnOwnerServesHisStudiesOnly) {
+  SchedulerFixture f;
+  f.AskWith({.worker = "vision/w", .scope = "vision"});
+  EXPECT_TRUE(f.scheduler().IsServed({.objective = "x", .owner = "vision"}, f.now()));
+  EXPECT_FALSE(f.scheduler().IsServed({.objective = "x", .owner = "speech"}, f.now()));
+  EXPECT_FALSE(f.scheduler().IsServed({.objective = "x"}, f.now()));
+}
+
 TEST(Rule9SeveralStudies, AnObjectiveIsServedWhileAConnectedWorkerServesIt) {
   SchedulerFixture f;
   f.Create(Named("a"));
-  EXPECT_FALSE(f.scheduler().IsServed("lenet", f.now()));
+  EXPECT_FALSE(f.scheduler().IsServed({.objective = "lenet"}, f.now()));
   const Assignment a = *f.AskWith({.worker = "w", .objectives = {"lenet"}});
-  EXPECT_TRUE(f.scheduler().IsServed("lenet", f.now()));
-  EXPECT_FALSE(f.scheduler().IsServed("resnet", f.now()));
+  EXPECT_TRUE(f.scheduler().IsServed({.objective = "lenet"}, f.now()));
+  EXPECT_FALSE(f.scheduler().IsServed({.objective = "resnet"}, f.now()));
   f.Return(a);
   f.AdvanceAndTick(absl::Seconds(61));
-  EXPECT_FALSE(f.scheduler().IsServed("lenet", f.now()));
+  EXPECT_FALSE(f.scheduler().IsServed({.objective = "lenet"}, f.now()));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Who reaches a server's methods: by certificate, by token and role, and by owner.
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -188,6 +190,50 @@ TEST_F(SecurityTest, ARevokedTokenIsRefusedFromTheNextCallOn) {
   ASSERT_THAT(access_->Revoke("r"), IsOk());
   EXPECT_THAT(CallPath("/halving.v1.StudyService/ListStudies", {reader}),
               StatusIs(StatusCode::kUnauthenticated));
+}
+
+TEST_F(SecurityTest, AWatchEndsWithItsToken) {
+  ASSERT_THAT(f_.Create(FlatSpec("s", 3)), IsOk());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  context.AddMetadata("authorization", "Bearer " + Make("r", Role::kReader));
+  v1::WatchStatusRequest watch;
+  watch.set_name("s");
+  const auto studies = v1::StudyService::NewStub(channel_);
+  const auto stream = studies->WatchStatus(&context, watch);
+  v1::StudyStatus status;
+  ASSERT_TRUE(stream->Read(&status));
+  ASSERT_THAT(access_->Revoke("r"), IsOk());
+  f_.Take("w", "1");  // A change to tell of.
+  f_.clock.Advance(absl::Seconds(2));
+  f_.RunBatch();
+  while (stream->Read(&status)) {
+  }
+  EXPECT_THAT(FromGrpc(stream->Finish()), StatusIs(StatusCode::kUnauthenticated));
+}
+
+TEST_F(SecurityTest, AnAskThatWaitedGetsNothingOnceItsTokenEnded) {
+  const auto stub = v1::WorkerService::NewStub(channel_);
+  const std::string token = Make("w", Role::kWorker);
+  std::promise<absl::Status> answered;
+  std::thread waiting([&] {
+    v1::SuggestRequest ask;
+    ask.set_worker_id("gpu");
+    ask.set_request_id("1");
+    ask.mutable_wait()->set_seconds(30);
+    answered.set_value(Call(*stub, &v1::WorkerService::Stub::Suggest, token, ask).status());
+  });
+  while (f_.Waiting() == 0) {
+  }
+  ASSERT_THAT(access_->Revoke("w"), IsOk());
+  ASSERT_THAT(f_.Create(FlatSpec("s", 3)), IsOk());
+  EXPECT_THAT(answered.get_future().get(), StatusIs(StatusCode::kUnauthenticated));
+  waiting.join();
+  f_.RunBatch();
+  const auto status = f_.Named<v1::GetStatusRequest>(&StudyStub::GetStatus, "s");
+  ASSERT_THAT(status, IsOk());
+  EXPECT_EQ(status->running_size(), 0) << "it was given back";
+  EXPECT_EQ(f_.Take("other", "2").trial_id(), 1);
 }
 
 TEST_F(SecurityTest, TokensAreMadeListedAndRevokedByCalls) {

@@ -190,6 +190,15 @@ class ServerFixture {
     read->get_future().wait();
   }
 
+  // Asks that wait.
+  size_t Waiting() {
+    std::promise<size_t> waiting;
+    engine->PostRead([&](const absl::Status&, const Engine::View& view) {
+      waiting.set_value(view.waiting_asks);
+    });
+    return waiting.get_future().get();
+  }
+
   const std::string& address() const { return server->address(); }
 
   GrpcServer::Parts Parts() {

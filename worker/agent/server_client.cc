@@ -49,9 +49,11 @@ absl::StatusOr<Response> CallOnce(absl::Duration timeout, const Patience& patien
   return response;
 }
 
-bool IsAnswerToSuggest(const absl::Status& status) {
-  return IsAnswerToReport(status) || absl::IsUnimplemented(status) ||
-         absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
+// Who was let in before waits for the token to be put right: a night without one must not take GPU
+// after GPU away.
+bool IsAnswerToSuggest(const absl::Status& status, bool was_let_in) {
+  if (absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status)) return !was_let_in;
+  return IsAnswerToReport(status) || absl::IsUnimplemented(status);
 }
 
 // Calls `once` until it is answered, as `is_answer` says, or patience is over.
@@ -97,7 +99,10 @@ absl::StatusOr<v1::SuggestResponse> ServerClient::SuggestOnce(const v1::SuggestR
       timeout, patience, [&](auto* context, auto* response, auto done) {
         stub_->async()->Suggest(context, &request, response, std::move(done));
       });
-  if (!patience.Over()) NoteResult(result.status(), IsAnswerToSuggest(result.status()));
+  if (result.ok()) was_let_in_ = true;
+  if (!patience.Over()) {
+    NoteResult(result.status(), IsAnswerToSuggest(result.status(), was_let_in_));
+  }
   return result;
 }
 
@@ -116,7 +121,10 @@ absl::StatusOr<v1::SuggestResponse> ServerClient::SuggestUntilAnswered(
     const v1::SuggestRequest& request, const Patience& patience) {
   const absl::Duration wait =
       absl::Seconds(request.wait().seconds()) + absl::Nanoseconds(request.wait().nanos());
-  return UntilAnswered(patience, IsAnswerToSuggest,
+  const auto is_answer = [this](const absl::Status& status) {
+    return IsAnswerToSuggest(status, was_let_in_);
+  };
+  return UntilAnswered(patience, is_answer,
                        [&] { return SuggestOnce(request, wait + kReportTimeout, patience); });
 }
 

@@ -4,6 +4,7 @@
 #ifndef HALVING_WORKER_AGENT_SERVER_CLIENT_H_
 #define HALVING_WORKER_AGENT_SERVER_CLIENT_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -57,6 +58,7 @@ class ServerClient {
 
   Mutex mu_;
   bool is_lost_ ABSL_GUARDED_BY(mu_) = false;
+  std::atomic<bool> was_let_in_ = false;  // Once.
   absl::Time lost_since_ ABSL_GUARDED_BY(mu_);
 };
 
