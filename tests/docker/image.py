@@ -114,6 +114,9 @@ class Builder:
         self._layers = self._store / "layers"
         self._layers.mkdir(parents=True, exist_ok=True)
         self._scratch = self._store / f"scratch-{os.getpid()}"
+        for left in self._store.glob("scratch-*"):  # By a run that was killed.
+            if not pathlib.Path("/proc", left.name.partition("-")[2]).exists():
+                shutil.rmtree(left, ignore_errors=True)
         self._log = log
 
     def build(self, path, build_args=None):
