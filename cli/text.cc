@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/struct_json.h"
 
 namespace halving {
@@ -202,16 +203,20 @@ std::string FormatConfigShort(const google::protobuf::Struct& config) {
 
 absl::StatusOr<absl::Duration> ParseHumanDuration(const std::string& text) {
   absl::Duration duration;
-  double seconds = 0;
-  if (absl::SimpleAtod(text, &seconds) && std::isfinite(seconds)) {
-    duration = absl::Seconds(seconds);
+  double number = 0;
+  absl::string_view days = text;
+  if (absl::SimpleAtod(text, &number) && std::isfinite(number)) {
+    duration = absl::Seconds(number);
+  } else if (absl::ConsumeSuffix(&days, "d") && absl::SimpleAtod(days, &number) &&
+             std::isfinite(number)) {
+    duration = absl::Hours(24) * number;
   } else if (!absl::ParseDuration(text, &duration)) {
     duration = absl::InfiniteDuration();
   }
   if (duration < absl::ZeroDuration() || duration >= absl::Hours(24 * 365 * 100)) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", Printable(text),
-                     "\" is no duration; write 90m, 1h30m, 1.5s, or a number of seconds"));
+                     "\" is no duration; write 30d, 90m, 1h30m, 1.5s, or a number of seconds"));
   }
   return duration;
 }

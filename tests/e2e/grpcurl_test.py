@@ -122,7 +122,7 @@ class GrpcurlTest(harness.EndToEndTest):
         path = self.dir / "big.json"
         path.write_text(json.dumps(request))
         text = self.halving("create", path, code=1)
-        self.assertIn("4194304", text)
+        self.assertIn("2097152", text)
 
 
 if __name__ == "__main__":

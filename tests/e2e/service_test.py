@@ -99,6 +99,7 @@ class ServiceTest(harness.EndToEndTest):
         while not texts or "trial" not in texts[-1] or "asking" in texts[-1]:
             texts.append(manager.next()[1])
         self.assertRegex(texts[-1], r"^STATUS=trial \d+ of study watched, from epoch 0 to 2$")
+        harness.wait_for("the trainer runs", lambda: seen.exists() and "PATH=" in seen.read_text())
         worker.kill(signal.SIGTERM)
         manager.wait("STOPPING=1")
         self.assertEqual(worker.wait(), 0, worker.text())
