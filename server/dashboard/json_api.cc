@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/rpc_status.h"
 #include "common/status.h"
 #include "server/dashboard/json.h"
 
@@ -59,7 +60,7 @@ absl::StatusOr<std::string> JsonApi::Call(const JsonRequest& from, Method<Reques
   Response response;
   const grpc::Status status = (studies_.get()->*method)(&context, request, &response);
   if (status.ok()) return ToJson(response);
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  return FromGrpc(status);
 }
 
 template <typename Request, typename Response>

@@ -1,8 +1,4 @@
 // HTTPS: which certificate is shown, whose is asked for, and what is not spoken.
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/dashboard/dashboard_fixture.h"
 #include "tests/dashboard/raw_client.h"
+#include "tests/support/test_identity.h"
 
 namespace halving {
 namespace {
@@ -21,62 +18,10 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-struct Free {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-
-template <typename Write>
-std::string Pem(Write write) {
-  const std::unique_ptr<BIO, Free> bio(BIO_new(BIO_s_mem()));
-  HV_CHECK(write(bio.get()) == 1);
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &text);
-  return std::string(text, static_cast<size_t>(size));
-}
-
-// A certificate for 127.0.0.1 with its key, signed by itself or by another.
-struct Identity {
-  explicit Identity(const std::string& name, long valid_seconds = 3600,
-                    const Identity* issuer = nullptr)
-      : key(EVP_EC_gen("P-256")), certificate(X509_new()) {
-    X509* x = certificate.get();
-    X509_set_version(x, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-    X509_gmtime_adj(X509_getm_notBefore(x), -7200);
-    X509_gmtime_adj(X509_getm_notAfter(x), valid_seconds);
-    X509_set_pubkey(x, key.get());
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8,
-                               reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
-    const Identity& by = issuer == nullptr ? *this : *issuer;
-    X509_set_issuer_name(x, X509_get_subject_name(by.certificate.get()));
-    if (issuer == nullptr) Add(NID_basic_constraints, "CA:TRUE");
-    Add(NID_subject_alt_name, "IP:127.0.0.1");
-    HV_CHECK(X509_sign(x, by.key.get(), EVP_sha256()) > 0);
-  }
-  void Add(int kind, const char* value) {
-    X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, kind, value);
-    X509_add_ext(certificate.get(), extension, -1);
-    X509_EXTENSION_free(extension);
-  }
-  std::string certificate_pem() const {
-    return Pem([this](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); });
-  }
-  std::string key_pem() const {
-    return Pem([this](BIO* bio) {
-      return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-    });
-  }
-
-  const std::unique_ptr<EVP_PKEY, Free> key;
-  const std::unique_ptr<X509, Free> certificate;
-};
-
 // The files that a server would watch.
 class Shown {
  public:
-  void Set(const Identity& identity, const std::string& client_ca = "") {
+  void Set(const TestIdentity& identity, const std::string& client_ca = "") {
     Set({.certificates = identity.certificate_pem(),
          .private_key = identity.key_pem(),
          .client_ca = client_ca});
@@ -99,27 +44,27 @@ class Shown {
 };
 
 std::unique_ptr<httplib::SSLClient> ClientOf(const DashboardFixture& f,
-                                             const Identity* own = nullptr) {
+                                             const TestIdentity* own = nullptr) {
   const int port = ParseHostPort(f.dashboard->address())->port;
   auto client = own == nullptr ? std::make_unique<httplib::SSLClient>("127.0.0.1", port)
                                : std::make_unique<httplib::SSLClient>(
-                                     "127.0.0.1", port, own->certificate.get(), own->key.get());
+                                     "127.0.0.1", port, own->certificate(), own->key());
   client->enable_server_certificate_verification(false);
   return client;
 }
 
 // Whether a client that trusts this certificate only is served.
-bool Serves(const DashboardFixture& f, const Identity& trusted) {
+bool Serves(const DashboardFixture& f, const TestIdentity& trusted) {
   auto client = ClientOf(f);
   X509_STORE* store = X509_STORE_new();
-  X509_STORE_add_cert(store, trusted.certificate.get());
+  X509_STORE_add_cert(store, trusted.certificate());
   client->set_ca_cert_store(store);
   client->enable_server_certificate_verification(true);
   return client->Get("/healthz") != nullptr;
 }
 
 TEST(HttpTlsTest, ServesWhatHttpServes) {
-  const Identity identity("server");
+  const TestIdentity identity("server");
   Shown shown;
   shown.Set(identity);
   DashboardFixture f(shown.Options());
@@ -138,8 +83,8 @@ TEST(HttpTlsTest, ServesWhatHttpServes) {
 }
 
 TEST(HttpTlsTest, AnotherCertificateHoldsFromTheNextConnectionOn) {
-  const Identity first("first");
-  const Identity second("second");
+  const TestIdentity first("first");
+  const TestIdentity second("second");
   Shown shown;
   shown.Set(first);
   DashboardFixture f(shown.Options());
@@ -153,12 +98,12 @@ TEST(HttpTlsTest, AnotherCertificateHoldsFromTheNextConnectionOn) {
 }
 
 TEST(HttpTlsTest, OnlyClientsOfTheCaAreServedWhereOneIsGiven) {
-  const Identity server("server");
-  const Identity ca("ca");
-  const Identity good("good", 3600, &ca);
-  const Identity expired("expired", -60, &ca);
-  const Identity other_ca("ca");
-  const Identity foreign("foreign", 3600, &other_ca);
+  const TestIdentity server("server");
+  const TestIdentity ca("ca");
+  const TestIdentity good("good", &ca);
+  const TestIdentity expired("expired", &ca, -absl::Hours(2), -absl::Minutes(1));
+  const TestIdentity other_ca("ca");
+  const TestIdentity foreign("foreign", &other_ca);
   Shown shown;
   shown.Set(server, ca.certificate_pem());
   DashboardFixture f(shown.Options());
@@ -170,7 +115,7 @@ TEST(HttpTlsTest, OnlyClientsOfTheCaAreServedWhereOneIsGiven) {
 
 TEST(HttpTlsTest, OldVersionsAndPlainTextAreNotSpoken) {
   Shown shown;
-  shown.Set(Identity("server"));
+  shown.Set(TestIdentity("server"));
   DashboardFixture f(shown.Options());
   auto old = ClientOf(f);
   SSL_CTX_set_security_level(old->ssl_context(), 0);
@@ -187,7 +132,7 @@ TEST(HttpTlsTest, OldVersionsAndPlainTextAreNotSpoken) {
 
 TEST(HttpTlsTest, AHandshakeThatDoesNotEndHoldsNobodyUp) {
   Shown shown;
-  shown.Set(Identity("server"));
+  shown.Set(TestIdentity("server"));
   DashboardFixture f(shown.Options({.receive = absl::Seconds(2)}));
   std::vector<std::unique_ptr<RawClient>> silent;
   for (int i = 0; i < 100; ++i) {
@@ -199,8 +144,8 @@ TEST(HttpTlsTest, AHandshakeThatDoesNotEndHoldsNobodyUp) {
 }
 
 TEST(HttpTlsTest, WhatCannotBeUsedIsToldAtTheStart) {
-  const Identity one("one");
-  const Identity other("other");
+  const TestIdentity one("one");
+  const TestIdentity other("other");
   for (const TlsIdentity& identity : std::vector<TlsIdentity>{
            {.generation = 1, .certificates = "", .private_key = one.key_pem()},
            {.generation = 1, .certificates = one.certificate_pem(), .private_key = other.key_pem()},
