@@ -1,8 +1,6 @@
 #include "server/dashboard/http_connections.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -18,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/clock.h"
+#include "common/socket_peer.h"
 #include "spdlog/spdlog.h"
 
 namespace halving {
@@ -36,38 +35,6 @@ short EventsOf(HttpWire::Outcome outcome) {
 int Milliseconds(absl::Duration left) {
   return static_cast<int>(std::clamp<int64_t>(
       absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))), 0, 60'000));
-}
-
-// The other end's address, and the network whose connections are counted together.
-struct Peer {
-  std::string address;
-  std::string network;
-};
-
-Peer PeerOf(int fd) {
-  sockaddr_storage storage = {};
-  socklen_t size = sizeof(storage);
-  std::array<char, INET6_ADDRSTRLEN> text = {};
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-  if (storage.ss_family == AF_INET) {
-    sockaddr_in address = {};
-    std::memcpy(&address, &storage, sizeof(address));
-    inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size());
-    return {text.data(), text.data()};
-  }
-  if (storage.ss_family != AF_INET6) return {};
-  sockaddr_in6 address = {};
-  std::memcpy(&address, &storage, sizeof(address));
-  inet_ntop(AF_INET6, &address.sin6_addr, text.data(), text.size());
-  const std::string whole = text.data();
-  // One of IPv4 in IPv6's clothes.
-  if (IN6_IS_ADDR_V4MAPPED(&address.sin6_addr)) {
-    const std::string plain = whole.substr(whole.rfind(':') + 1);
-    return {plain, plain};
-  }
-  std::memset(&address.sin6_addr.s6_addr[8], 0, 8);
-  inet_ntop(AF_INET6, &address.sin6_addr, text.data(), text.size());
-  return {whole, text.data()};
 }
 
 }  // namespace
@@ -112,9 +79,9 @@ void HttpConnections::Start(std::unique_ptr<HttpTls> tls) {
 }
 
 void HttpConnections::Add(UniqueFd fd) {
-  Peer peer = PeerOf(fd.get());
+  SocketPeer peer = PeerOf(fd.get()).value_or(SocketPeer());
   fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
-  Exchange exchange(new HttpExchange(limits_, peer.address));
+  Exchange exchange(new HttpExchange(limits_, peer.host));
   {
     MutexLock lock(&mu_);
     int& same = open_by_network_[peer.network];

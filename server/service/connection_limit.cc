@@ -1,16 +1,14 @@
 #include "server/service/connection_limit.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "common/check.h"
+#include "common/socket_peer.h"
 #include "spdlog/spdlog.h"
 
 namespace halving {
@@ -26,29 +24,11 @@ ino_t InodeOf(int fd) {
   return fstat(fd, &found) == 0 ? found.st_ino : 0;
 }
 
-// Whom a connection counts for; empty: its peer has gone already. Of IPv6 it is the network, since
-// one machine has as many addresses of it as it likes.
-std::string PeerOf(int fd) {
-  sockaddr_storage address = {};
-  socklen_t size = sizeof(address);
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in&>(address).sin_addr, text, sizeof(text));
-    return text;
-  }
-  if (address.ss_family != AF_INET6) return "local";
-  in6_addr& host = reinterpret_cast<sockaddr_in6&>(address).sin6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&host)) {
-    inet_ntop(AF_INET, &host.s6_addr[12], text, sizeof(text));
-    return text;
-  }
-  constexpr size_t kNetworkBytes = 8;
-  if (!IN6_IS_ADDR_LOOPBACK(&host)) {
-    std::memset(&host.s6_addr[kNetworkBytes], 0, sizeof(host.s6_addr) - kNetworkBytes);
-  }
-  inet_ntop(AF_INET6, &host, text, sizeof(text));
-  return IN6_IS_ADDR_LOOPBACK(&host) ? text : std::string(text) + "/64";
+// Whom a connection counts for; empty: its peer has gone already.
+std::string CountedFor(int fd) {
+  const std::optional<SocketPeer> peer = PeerOf(fd);
+  if (!peer.has_value()) return "";
+  return peer->host.empty() ? "local" : peer->network;
 }
 
 }  // namespace
@@ -66,7 +46,7 @@ int ConnectionLimit::Usual() {
 }
 
 bool ConnectionLimit::Admit(int fd) {
-  std::string from = PeerOf(fd);
+  std::string from = CountedFor(fd);
   if (from.empty()) return false;
   if (IsFull(from)) Sweep();
   if (IsFull(from)) {

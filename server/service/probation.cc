@@ -1,6 +1,5 @@
 #include "server/service/probation.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -8,10 +7,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "common/socket_peer.h"
 #include "grpcpp/server_context.h"
 #include "server/service/grpc_limits.h"
 #include "spdlog/spdlog.h"
@@ -28,25 +29,12 @@ constexpr absl::Duration kLookEvery = absl::Milliseconds(50);
 constexpr int kTcpEstablished = 1;  // <linux/tcp.h> leaves it to headers that exclude it.
 
 // As gRPC writes it; empty: it is not known how, so it cannot be told when its calls come.
-std::string PeerOf(int fd) {
-  sockaddr_storage address = {};
-  socklen_t size = sizeof(address);
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    const auto& from = reinterpret_cast<sockaddr_in&>(address);
-    inet_ntop(AF_INET, &from.sin_addr, text, sizeof(text));
-    return absl::StrCat("ipv4:", text, ":", ntohs(from.sin_port));
-  }
-  if (address.ss_family != AF_INET6) return "";
-  const auto& from = reinterpret_cast<sockaddr_in6&>(address);
-  if (IN6_IS_ADDR_V4MAPPED(&from.sin6_addr)) {
-    inet_ntop(AF_INET, &from.sin6_addr.s6_addr[12], text, sizeof(text));
-    return absl::StrCat("ipv4:", text, ":", ntohs(from.sin6_port));
-  }
-  if (IN6_IS_ADDR_LINKLOCAL(&from.sin6_addr)) return "";  // Has the name of a device in it.
-  inet_ntop(AF_INET6, &from.sin6_addr, text, sizeof(text));
-  return absl::StrCat("ipv6:%5B", text, "%5D:", ntohs(from.sin6_port));
+std::string GrpcNameOf(int fd) {
+  const std::optional<SocketPeer> peer = PeerOf(fd);
+  // One of a link has the name of a device in it.
+  if (!peer.has_value() || peer->host.empty() || peer->is_link_local) return "";
+  return peer->is_ipv6 ? absl::StrCat("ipv6:%5B", peer->host, "%5D:", peer->port)
+                       : absl::StrCat("ipv4:", peer->host, ":", peer->port);
 }
 
 class Watcher : public grpc::experimental::ServerInterceptorFactoryInterface {
@@ -77,7 +65,7 @@ Probation::~Probation() {
 }
 
 void Probation::Begin(int fd) {
-  std::string peer = PeerOf(fd);
+  std::string peer = GrpcNameOf(fd);
   if (peer.empty()) return;
   Newcomer newcomer = {.fd = UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0))};
   if (newcomer.fd.get() < 0) return;
