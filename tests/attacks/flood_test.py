@@ -46,7 +46,8 @@ class FloodTest(attacks.AttackTest):
     # ---- headers
 
     def assert_header_block_is_refused(self, block):
-        """Of a client that keeps to what the server's settings say."""
+        """Of a client that knows the server's settings. gRPC closes the connection where more of the
+        block comes after it has refused the call; with what it answered, if that was unread."""
         with frames.Connection(self.address) as attacker:
             while True:  # Its limits hold once they are acknowledged, which frames() does.
                 if attacker.wait_for(SETTINGS) == b"":
@@ -57,8 +58,10 @@ class FloodTest(attacks.AttackTest):
             for i, part in enumerate(parts[1:]):
                 attacker.send(frame(CONTINUATION, END_HEADERS if i == len(parts) - 2 else 0, 1, part))
             answer = attacker.trailers()
-        self.assertIsNotNone(answer)
-        self.assertTrue(b"metadata size exceeds" in answer or len(answer) == 4, answer)
+        if answer is None:
+            self.assertTrue(attacker.closed, "it was neither refused nor cut off")
+        else:
+            self.assertTrue(b"metadata size exceeds" in answer or len(answer) == 4, answer)
 
     def test_header_flood_of_many_headers(self):
         self.assert_header_block_is_refused(
