@@ -256,10 +256,85 @@ async function token(browser, {name, token: typed}) {
   check(wide <= 360, `with a token the page is ${wide} px wide on a screen of 360`);
 }
 
+// Every text in every answer carries markup that names its field; what the page works with (enums, numbers, times) does not.
+const MARKUP = (field) => `<evil-x>${field}</evil-x><img src=x onerror=alert(1)>`;
+const WORKS = /^([A-Z][A-Z_]*|-?\d.*|NaN|-?Infinity|tokens|admin|)$/;
+const RARE = {
+  '/whoami': () => ({auth: 'tokens', name: MARKUP('caller'), role: 'admin', owner: MARKUP('owner')}),
+  '/trials/1': (trial) => ({...trial, failure: MARKUP('failure')}),
+  '/status': (status) => ({...status, notes: [MARKUP('note')]}),
+  '/overview': (overview) => ({...overview, serverVersion: MARKUP('version')}),
+};
+
+function marked(value, field) {
+  if (typeof value === 'string') return WORKS.test(value) || value.includes('<') ? value : value + MARKUP(field);
+  if (Array.isArray(value)) return value.map((one) => marked(one, field));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [
+    ['config', 'metrics'].includes(field) ? key + MARKUP(`${field} key`) : key, marked(one, key)]));
+}
+
+// `failing.url` has 400, with a message; `failing.token`: everything has 401.
+const marksEverything = (failing) => (page) => page.route('**/api/**', async (route) => {
+  const {pathname} = new URL(route.request().url());
+  const refuse = (status, code) => route.fulfill({status, contentType: 'application/json', body: JSON.stringify({code, message: MARKUP('message')})});
+  if (failing.token) return refuse(401, 'UNAUTHENTICATED');
+  if (failing.url?.test(pathname)) return refuse(400, 'INVALID_ARGUMENT');
+  if (pathname.endsWith('/events')) return refuse(503, 'UNAVAILABLE');  // The page asks for the same things again and again.
+  const response = await route.fetch();
+  if (!response.ok()) return route.fulfill({response});  // Not modified.
+  const json = await response.json();
+  const rare = Object.entries(RARE).find(([end]) => pathname.endsWith(end))?.[1] ?? ((same) => same);
+  return route.fulfill({response, json: marked(rare(json), '')});
+});
+
+async function shownAsText(page, where, fields) {
+  await page.evaluate(() => { for (const d of document.querySelectorAll('details')) d.open = true; });
+  const missing = async () => {
+    const shown = await page.evaluate(() => document.body.innerText);
+    return fields.filter((field) => !shown.includes(MARKUP(field)));
+  };
+  await until('', async () => (await missing()).length === 0, 8000).catch(async () => same(await missing(), [], `what ${where} does not show as text`));
+  same(await page.evaluate(() => document.querySelectorAll('evil-x, [onerror], [src="x"]').length), 0, `elements made of what came from outside, ${where}`);
+}
+
+async function markup(browser, {name}) {
+  browser.expected.push(/50[03] \(/, /40[01] \(/);
+  const failing = {};
+  const page = await browser.page({prepare: marksEverything(failing)});
+  const study = `#/studies/${name}`;
+  await go(page, '#/', '#study-search');
+  await shownAsText(page, 'the list of studies', ['name', 'objective', 'version', 'caller', 'owner']);
+  await go(page, study, '#running tbody tr');
+  await shownAsText(page, 'a study', ['objective', 'config key', 'act', 'name', 'note', 'workerId', '1-10']);
+  await go(page, `${study}/trials/1`, '#results tbody tr');
+  await shownAsText(page, 'a trial', ['failure', 'config key', 'act', 'metrics key', 'workerId', 'lines']);
+  await go(page, '#/workers', '#workers tbody tr');
+  await shownAsText(page, 'the list of workers', ['workerId', 'host', 'device', 'objectives', 'study']);
+  await ask('open the gate');
+  await go(page, study, '.title-row .chip.is-completed');
+  await shownAsText(page, 'a study that has ended', ['endReason']);
+  for (const [url, hash] of [[/figure$/, study], [/table$/, study], [/log$/, `${study}/trials/1`], [/trials\/1$/, `${study}/trials/1`]]) {
+    failing.url = url;
+    await go(page, '#/workers', '#workers tbody tr');
+    await go(page, hash, 'main h1');
+    await shownAsText(page, `a page without ${url}`, ['message']);
+  }
+  failing.url = /plan$|studies$/;
+  await go(page, '#/new', '#spec');
+  for (const button of ['form button[type="button"]', 'form .primary']) {
+    await page.click(button);
+    await shownAsText(page, `the form, by ${button}`, ['message']);
+  }
+  failing.token = true;
+  await page.reload();
+  await shownAsText(page, 'the form for a token', ['message']);
+}
+
 const [name, base, told] = process.argv.slice(2);
 const browser = await Browser.start(base);
 try {
-  await {create, stop, lost, access, token}[name](browser, JSON.parse(told ?? '{}'));
+  await {create, stop, lost, access, token, markup}[name](browser, JSON.parse(told ?? '{}'));
   browser.quiet();
   console.log(JSON.stringify({done: name}));
 } catch (failure) {

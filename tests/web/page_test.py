@@ -91,6 +91,12 @@ class PageTest(harness.EndToEndTest):
     def gated(self, name, **changes):
         return study(name, objective_options={"gate": str(self.gate)}, **changes)
 
+    def talking_trainer(self, line):
+        trainer = self.dir / "trainer.sh"
+        trainer.write_text(f"#!/bin/sh\necho '{line}' >&2\nexec {sys.executable} {harness.TRAINER}\n")
+        trainer.chmod(0o755)
+        return str(trainer)
+
     def results(self, name):
         trials = self.trials(name)
         points = [f"{trial['id']} {result['epochs']} {json.loads(json.dumps(result['error']))!r}"
@@ -99,10 +105,7 @@ class PageTest(harness.EndToEndTest):
 
     def test_a_study_is_created_through_the_form_and_watched_to_its_end(self):
         skill = "<b>bold</b>"  # The names of workers themselves are letters and digits.
-        trainer = self.dir / "trainer.sh"
-        trainer.write_text(f"#!/bin/sh\necho '{SCRIPT}' >&2\nexec {sys.executable} {harness.TRAINER}\n")
-        trainer.chmod(0o755)
-        self.start_worker("w1", "--objectives", f"fake,{skill}", trainer=str(trainer))
+        self.start_worker("w1", "--objectives", f"fake,{skill}", trainer=self.talking_trainer(SCRIPT))
         request = self.gated("page", parameters=study("x")["study"]["parameters"] + [
             {"name": "act", "choice": {"values": ["relu", SCRIPT, "<img src=x onerror=alert(1)>"]}}],
                              initial_configs=None)
@@ -156,6 +159,16 @@ class PageTest(harness.EndToEndTest):
         self.start_worker("w1")
         self.wait_until_ended("token")
         self.play("token", name="token", token=f"hv_{'0' * 12}_{'a' * 64}")
+
+    def test_markup_in_any_text_of_any_answer_is_shown_as_text(self):
+        gates = {f"{trial}-10": str(self.gate) for trial in range(1, 17)}
+        self.create(study("markup", objective_options={"gates": gates},
+                          parameters=study("x")["study"]["parameters"] + [
+                              {"name": "act", "choice": {"values": ["relu", "tanh"]}}], initial_configs=None))
+        self.start_worker("w1", "--objectives", "fake", trainer=self.talking_trainer("a line"))
+        wait_for("the gate is reached", lambda: any(
+            running["epochs"] == "10" for running in self.status("markup").get("running", [])))
+        self.play("markup", {"open the gate": self.gate.touch}, name="markup")
 
 
 if __name__ == "__main__":
