@@ -16,6 +16,9 @@
 namespace halving {
 namespace {
 
+// All come from one address, which may have half.
+constexpr const char* kMaxConnections = "32768";
+
 v1::Parameter& AddParameter(const std::string& name, v1::StudySpec* spec) {
   v1::Parameter& parameter = *spec->add_parameters();
   parameter.set_name(name);
@@ -61,9 +64,10 @@ absl::StatusOr<std::unique_ptr<ServerUnderLoad>> ServerUnderLoad::Start(
     setenv("COUNT_SYNCS", sync_file.c_str(), /*overwrite=*/1);
     setenv("LD_PRELOAD", counter.c_str(), /*overwrite=*/1);
   }
-  absl::StatusOr<std::unique_ptr<ServerProcess>> process = ServerProcess::Start(
-      {binary, "--listen", "127.0.0.1:0", "--http", "off", "--data-dir", folder + "/data"},
-      folder + "/server.log");
+  absl::StatusOr<std::unique_ptr<ServerProcess>> process =
+      ServerProcess::Start({binary, "--listen", "127.0.0.1:0", "--http", "off", "--data-dir",
+                            folder + "/data", "--max-connections", kMaxConnections},
+                           folder + "/server.log");
   unsetenv("LD_PRELOAD");
   if (!process.ok()) return std::move(process).status();
   return std::unique_ptr<ServerUnderLoad>(
