@@ -102,7 +102,7 @@ using Latencies = std::vector<absl::Duration>;
 
 absl::Status RunRound(const Options& options, const std::string& address, Latencies* latencies) {
   HV_ASSIGN_OR_RETURN(const LoadResult load, RunLoad({.calls = Calls::kTwo,
-                                                      .address = address,
+                                                      .link = ServerLink(address),
                                                       .workers = options.workers,
                                                       .total_calls = options.calls,
                                                       .pause = kBetweenCalls}));

@@ -163,7 +163,7 @@ absl::Status MeasureSize(const Options& options, int64_t studies, int64_t trials
   }
   std::cout << std::endl;
   HV_ASSIGN_OR_RETURN(const LoadResult load, RunLoad({.calls = Calls::kTwo,
-                                                      .address = server->address(),
+                                                      .link = server->link(),
                                                       .workers = kWorkers,
                                                       .total_calls = options.calls}));
   std::cout << absl::StrFormat(

@@ -36,6 +36,7 @@ struct Options {
   std::string program;
   std::string server_binary;
   std::string counter;
+  std::string certs;
   std::string folder = ".";
   bool ours_alone = false;
   bool serve_echo = false;
@@ -88,7 +89,7 @@ class Measurement {
   LoadPlan Plan(Calls calls, int workers, int64_t total) const {
     return {.calls = calls,
             .clients = options_.one_queue ? Clients::kOneQueue : Clients::kBlocking,
-            .address = IsBare(calls) ? echo_.address() : server_.address(),
+            .link = IsBare(calls) ? ServerLink(echo_.address()) : server_.link(),
             .workers = workers,
             .total_calls = total,
             .sizes = sizes_};
@@ -203,8 +204,9 @@ absl::Status Measure(const Options& options) {
   if (!folder.is_there()) return FileError(errno, "make a folder in", options.folder);
   HV_ASSIGN_OR_RETURN(const auto echo, ServerProcess::Start({options.program, "--serve-echo"},
                                                             folder.File("echo.log")));
-  HV_ASSIGN_OR_RETURN(const auto server, ServerUnderLoad::Start(options.server_binary,
-                                                                folder.File("."), options.counter));
+  HV_ASSIGN_OR_RETURN(const auto server,
+                      ServerUnderLoad::Start(options.server_binary, folder.File("."),
+                                             options.counter, options.certs));
   HV_ASSIGN_OR_RETURN(const absl::Duration sync, MeasureSync(folder.File("page")));
   Measurement measurement(options, echo.get(), server.get());
   Runs runs;
@@ -229,6 +231,9 @@ void AddOptions(CLI::App& app, Options& options) {
   app.add_option("--folder", options.folder, "Where the journal lies")
       ->check(CLI::ExistingDirectory)
       ->capture_default_str();
+  app.add_option("--certs", options.certs,
+                 "Serve with TLS and tokens: a folder of scripts/make-certs server")
+      ->check(CLI::ExistingDirectory);
   app.add_flag("--one-queue", options.one_queue,
                "All workers in one thread with a completion queue, instead of a thread for each "
                "with blocking calls");

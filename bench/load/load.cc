@@ -34,7 +34,7 @@ class Caller {
   Caller(const LoadPlan& plan, const std::string& incarnation, int number)
       : plan_(plan),
         incarnation_(incarnation),
-        channel_(MakeChannel(plan.address)),
+        channel_(MakeChannel(plan.link)),
         worker_stub_(v1::WorkerService::NewStub(channel_)),
         echo_stub_(bench::EchoService::NewStub(channel_)),
         id_(absl::StrCat("load-", number)) {}

@@ -3,11 +3,11 @@
 #define HALVING_BENCH_LOAD_LOAD_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/server_link.h"
 
 namespace halving {
 
@@ -38,7 +38,7 @@ enum class Clients {
 struct LoadPlan {
   Calls calls = Calls::kTwo;
   Clients clients = Clients::kBlocking;
-  std::string address;
+  ServerLink link{""};
   int workers = 1;          // Each with a connection of its own.
   int64_t total_calls = 0;  // Of all of them, after those that warm up.
   MessageSizes sizes;       // Of bare calls.

@@ -53,8 +53,10 @@ v1::StudySpec LoadStudy(const std::string& name) {
   return spec;
 }
 
-absl::StatusOr<std::unique_ptr<ServerUnderLoad>> ServerUnderLoad::Start(
-    const std::string& binary, const std::string& folder, const std::string& counter) {
+absl::StatusOr<std::unique_ptr<ServerUnderLoad>> ServerUnderLoad::Start(const std::string& binary,
+                                                                        const std::string& folder,
+                                                                        const std::string& counter,
+                                                                        const std::string& certs) {
   std::string sync_file;
   if (!counter.empty()) {
     sync_file = folder + "/syncs";
@@ -64,20 +66,35 @@ absl::StatusOr<std::unique_ptr<ServerUnderLoad>> ServerUnderLoad::Start(
     setenv("COUNT_SYNCS", sync_file.c_str(), /*overwrite=*/1);
     setenv("LD_PRELOAD", counter.c_str(), /*overwrite=*/1);
   }
+  const std::string data = folder + "/data";
+  std::vector<std::string> arguments = {
+      binary,       "--listen", "127.0.0.1:0",       "--http",       "off",
+      "--data-dir", data,       "--max-connections", kMaxConnections};
+  if (!certs.empty()) {
+    arguments.insert(arguments.end(), {"--tls-cert", certs + "/server.crt", "--tls-key",
+                                       certs + "/server.key", "--auth", "tokens"});
+  }
   absl::StatusOr<std::unique_ptr<ServerProcess>> process =
-      ServerProcess::Start({binary, "--listen", "127.0.0.1:0", "--http", "off", "--data-dir",
-                            folder + "/data", "--max-connections", kMaxConnections},
-                           folder + "/server.log");
+      ServerProcess::Start(arguments, folder + "/server.log");
   unsetenv("LD_PRELOAD");
   if (!process.ok()) return std::move(process).status();
+  ServerLink link((*process)->address());
+  if (!certs.empty()) {
+    HV_ASSIGN_OR_RETURN(const auto secure,
+                        ServerLink::Make(link.address(), {.files = {.ca = certs + "/ca.crt"},
+                                                          .token_file = data + "/admin.token"}));
+    link = *secure;
+  }
   return std::unique_ptr<ServerUnderLoad>(
-      new ServerUnderLoad(*std::move(process), std::move(sync_file)));
+      new ServerUnderLoad(*std::move(process), std::move(link), std::move(sync_file)));
 }
 
-ServerUnderLoad::ServerUnderLoad(std::unique_ptr<ServerProcess> process, std::string sync_file)
+ServerUnderLoad::ServerUnderLoad(std::unique_ptr<ServerProcess> process, ServerLink link,
+                                 std::string sync_file)
     : process_(std::move(process)),
+      link_(std::move(link)),
       sync_file_(std::move(sync_file)),
-      studies_(v1::StudyService::NewStub(MakeChannel(process_->address()))) {}
+      studies_(v1::StudyService::NewStub(MakeChannel(link_))) {}
 
 int64_t ServerUnderLoad::Syncs() const {
   uint64_t count = 0;

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "bench/child_process.h"
+#include "common/server_link.h"
 #include "halving/v1/study.grpc.pb.h"
 
 namespace halving {
@@ -20,12 +21,15 @@ v1::StudySpec LoadStudy(const std::string& name);
 class ServerUnderLoad {
  public:
   // `binary` with its data, its log and the count of syncs in `folder`, which is there. Without
-  // `counter`, the path of count_syncs.so, no syncs are counted.
+  // `counter`, the path of count_syncs.so, no syncs are counted. With `certs`, a folder of
+  // scripts/make-certs, it serves TLS and wants tokens.
   static absl::StatusOr<std::unique_ptr<ServerUnderLoad>> Start(const std::string& binary,
                                                                 const std::string& folder,
-                                                                const std::string& counter);
+                                                                const std::string& counter,
+                                                                const std::string& certs = "");
 
   const std::string& address() const { return process_->address(); }
+  const ServerLink& link() const { return link_; }
   pid_t pid() const { return process_->pid(); }
   v1::StudyService::Stub& studies() { return *studies_; }
   // So far.
@@ -35,9 +39,10 @@ class ServerUnderLoad {
   absl::Status UseStudy(const std::string& name);
 
  private:
-  ServerUnderLoad(std::unique_ptr<ServerProcess> process, std::string sync_file);
+  ServerUnderLoad(std::unique_ptr<ServerProcess> process, ServerLink link, std::string sync_file);
 
   const std::unique_ptr<ServerProcess> process_;
+  const ServerLink link_;
   const std::string sync_file_;
   const std::unique_ptr<v1::StudyService::Stub> studies_;
   std::string study_;
