@@ -93,9 +93,10 @@ class ServerFixture {
   static absl::StatusOr<Response> CallOn(Stub* stub,
                                          grpc::Status (Stub::*method)(grpc::ClientContext*,
                                                                       const Request&, Response*),
-                                         const Request& request) {
+                                         const Request& request, bool wait_for_ready = false) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+    context.set_wait_for_ready(wait_for_ready);
     Response response;
     const grpc::Status status = (stub->*method)(&context, request, &response);
     if (!status.ok()) return FromGrpc(status);
@@ -154,7 +155,9 @@ class ServerFixture {
   std::future<absl::StatusOr<v1::SuggestResponse>> StartSuggest(v1::SuggestRequest request) {
     return std::async(std::launch::async, [this, request = std::move(request)] {
       const std::unique_ptr<WorkerStub> own = v1::WorkerService::NewStub(Connect(address()));
-      return CallOn<WorkerStub>(own.get(), &WorkerStub::Suggest, request);
+      // gRPC 1.51 looks at errno long after it called connect(); in a new thread its memory may
+      // have left another there, and what still connects then counts as failed.
+      return CallOn<WorkerStub>(own.get(), &WorkerStub::Suggest, request, /*wait_for_ready=*/true);
     });
   }
   // Until so many workers have been seen: an ask that was seen waits, or has been answered.
