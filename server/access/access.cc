@@ -1,7 +1,6 @@
 #include "server/access/access.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <utility>
 
@@ -77,12 +76,8 @@ Access::CreatedToken Make(const Access::NewToken& from, absl::Time now) {
 }
 
 absl::Status AddAdmin(TokenStore* store, const std::string& data_dir, absl::Time now) {
-  const auto taken = [&](const std::string& name) {
-    return std::any_of(store->tokens().begin(), store->tokens().end(),
-                       [&](const TokenRecord& token) { return token.name == name; });
-  };
   std::string name = "admin";
-  for (int i = 2; taken(name); ++i) name = absl::StrCat("admin-", i);
+  for (int i = 2; store->Find(name) != nullptr; ++i) name = absl::StrCat("admin-", i);
   const Access::CreatedToken made = Make({.name = name, .role = Role::kAdmin}, now);
   // The text of the one before stays until this one is valid.
   WholeFile file(data_dir + kAdminTokenFile);
@@ -97,8 +92,7 @@ absl::Status AddAdmin(TokenStore* store, const std::string& data_dir, absl::Time
 absl::Status Unknown() {
   return absl::UnauthenticatedError(
       "the token is not valid: it was revoked or replaced, or is another server's; ask whoever "
-      "runs "
-      "the server for one, and give it by HALVING_TOKEN or --token-file");
+      "runs the server for one, and give it by HALVING_TOKEN or --token-file");
 }
 
 absl::Status Expired(const TokenRecord& token) {
@@ -106,6 +100,30 @@ absl::Status Expired(const TokenRecord& token) {
       absl::StrCat("the token \"", token.name, "\" expired on ",
                    absl::FormatTime(token.expires, absl::UTCTimeZone()),
                    "; ask whoever runs the server for a new one"));
+}
+
+// `rule` is that of `path`, nullptr when it has none.
+absl::Status CheckRule(const Caller& caller, absl::string_view path, const MethodRule* rule) {
+  if (rule == nullptr) {
+    if (caller.token.empty()) return absl::OkStatus();
+    return absl::PermissionDeniedError(absl::StrCat(
+        "no role may call ", absl::CHexEscape(path.substr(0, 200)), "; there is no such method"));
+  }
+  const bool role_may = caller.role == Role::kAdmin ||
+                        (caller.role == Role::kReader && rule->reader) ||
+                        (caller.role == Role::kWorker && rule->worker);
+  if (!role_may) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("the token \"", caller.token, "\" is a ", RoleName(caller.role), "'s, and ",
+                     path, " takes ", rule->reader ? "a reader's or " : "",
+                     rule->worker ? "a worker's or " : "", "an admin's"));
+  }
+  if (rule->whole_server && !caller.owner.empty()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("the token \"", caller.token, "\" is for the studies of ", caller.owner,
+                     " only, and ", path, " concerns the whole server"));
+  }
+  return absl::OkStatus();
 }
 
 Caller CallerWith(const TokenRecord& token) {
@@ -198,37 +216,17 @@ absl::Status Access::StillValid(const Caller& caller) const {
 }
 
 absl::Status Access::MayCall(const Caller& caller, absl::string_view path) {
-  const MethodRule* rule = FindRule(path);
-  if (rule == nullptr) {
-    if (caller.token.empty()) return absl::OkStatus();
-    return absl::PermissionDeniedError(absl::StrCat(
-        "no role may call ", absl::CHexEscape(path.substr(0, 200)), "; there is no such method"));
-  }
-  const bool role_may = caller.role == Role::kAdmin ||
-                        (caller.role == Role::kReader && rule->reader) ||
-                        (caller.role == Role::kWorker && rule->worker);
-  if (!role_may) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("the token \"", caller.token, "\" is a ", RoleName(caller.role), "'s, and ",
-                     path, " takes ", rule->reader ? "a reader's or " : "",
-                     rule->worker ? "a worker's or " : "", "an admin's"));
-  }
-  if (rule->whole_server && !caller.owner.empty()) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("the token \"", caller.token, "\" is for the studies of ", caller.owner,
-                     " only, and ", path, " concerns the whole server"));
-  }
-  return absl::OkStatus();
+  return CheckRule(caller, path, FindRule(path));
 }
 
 absl::StatusOr<Caller> Access::Admit(absl::string_view header, absl::string_view path) {
   if (!options_.needs_tokens) return Caller{};
   HV_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, Find(header));
   Caller caller = CallerWith(entry->record);
-  HV_RETURN_IF_ERROR(MayCall(caller, path));
-  HV_RETURN_IF_ERROR(CountCall(entry.get(), FindRule(path)->worker
-                                                ? absl::StatusCode::kUnavailable
-                                                : absl::StatusCode::kResourceExhausted));
+  const MethodRule* rule = FindRule(path);
+  HV_RETURN_IF_ERROR(CheckRule(caller, path, rule));
+  HV_RETURN_IF_ERROR(CountCall(entry.get(), rule->worker ? absl::StatusCode::kUnavailable
+                                                         : absl::StatusCode::kResourceExhausted));
   return caller;
 }
 
@@ -274,9 +272,8 @@ absl::StatusOr<Access::CreatedToken> Access::Create(const NewToken& token) {
 absl::Status Access::Revoke(const std::string& name) {
   MutexLock lock(&store_mu_);
   const std::vector<TokenRecord>& tokens = store_.tokens();
-  const auto named = std::find_if(tokens.begin(), tokens.end(),
-                                  [&](const TokenRecord& token) { return token.name == name; });
-  if (named != tokens.end() && IsMaster(*named) &&
+  const TokenRecord* named = store_.Find(name);
+  if (named != nullptr && IsMaster(*named) &&
       std::count_if(tokens.begin(), tokens.end(), IsMaster) == 1) {
     return absl::FailedPreconditionError(
         absl::StrCat("\"", name,

@@ -2,11 +2,9 @@
 #ifndef HALVING_SERVER_ACCESS_METHOD_RULES_H_
 #define HALVING_SERVER_ACCESS_METHOD_RULES_H_
 
-#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "server/access/token_store.h"
 
 namespace halving {
 

@@ -126,11 +126,14 @@ absl::StatusOr<TokenStore> TokenStore::Open(const std::string& file) {
   return store;
 }
 
+const TokenRecord* TokenStore::Find(const std::string& name) const {
+  const auto at = std::find_if(tokens_.begin(), tokens_.end(),
+                               [&](const TokenRecord& token) { return token.name == name; });
+  return at == tokens_.end() ? nullptr : &*at;
+}
+
 absl::Status TokenStore::Add(const TokenRecord& token) {
-  const bool taken = std::any_of(tokens_.begin(), tokens_.end(), [&](const TokenRecord& other) {
-    return other.name == token.name;
-  });
-  if (taken) {
+  if (Find(token.name) != nullptr) {
     return absl::AlreadyExistsError(absl::StrCat(
         "there is a token \"", token.name, "\"; choose another name, or revoke that one first"));
   }

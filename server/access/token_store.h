@@ -38,6 +38,8 @@ class TokenStore {
   static absl::StatusOr<TokenStore> Open(const std::string& file);
 
   const std::vector<TokenRecord>& tokens() const { return tokens_; }
+  // nullptr when there is none of that name. Valid until the next change.
+  const TokenRecord* Find(const std::string& name) const;
 
   // ALREADY_EXISTS: the name. Else the errors of the file; then nothing has changed.
   absl::Status Add(const TokenRecord& token);

@@ -293,9 +293,7 @@ const Study* Scheduler::FindStudy(StudyUid uid) const {
 bool Scheduler::IsServed(const StudySpec& spec, absl::Time now) const {
   return std::any_of(workers_.all().begin(), workers_.all().end(), [&](const auto& entry) {
     const WorkerInfo& info = entry.second;
-    // A worker of an owner is "OWNER/NAME".
-    const size_t slash = entry.first.find('/');
-    if (slash != std::string::npos && entry.first.substr(0, slash) != spec.owner) return false;
+    if (!IsWithin(Scope(OwnerOfWorker(entry.first)), spec)) return false;
     const bool serves = info.objectives.empty() ||
                         std::find(info.objectives.begin(), info.objectives.end(), spec.objective) !=
                             info.objectives.end();

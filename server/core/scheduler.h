@@ -79,9 +79,7 @@ class Scheduler {
   // Whether the newest attempt of its trial has that lease, and no report has ended it.
   bool IsOpen(const LeaseKey& lease) const;
   // Whether a trial has it and may need it, or it is of a study beyond the scope.
-  bool IsNeeded(const std::string& checkpoint_id, const Scope& scope) const;
-  // Whether a trial has it and may need it.
-  bool IsNeeded(const std::string& checkpoint_id) const;
+  bool IsNeeded(const std::string& checkpoint_id, const Scope& scope = {}) const;
   // All stored ones that may be needed.
   std::vector<std::string> NeededCheckpoints() const;
   // Those that have become unneeded since this was last called.

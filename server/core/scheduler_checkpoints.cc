@@ -76,16 +76,11 @@ bool Scheduler::IsOpen(const LeaseKey& lease) const { return TrialOfLease(lease)
 
 bool Scheduler::IsNeeded(const std::string& checkpoint_id, const Scope& scope) const {
   const std::optional<StoredCheckpointName> name = ParseStoredCheckpointId(checkpoint_id);
-  const Study* study = name.has_value() ? FindStudy(name->lease.study) : nullptr;
-  if (study != nullptr && !IsWithin(scope, study->spec())) return true;
-  return IsNeeded(checkpoint_id);
-}
-
-bool Scheduler::IsNeeded(const std::string& checkpoint_id) const {
-  const std::optional<StoredCheckpointName> name = ParseStoredCheckpointId(checkpoint_id);
   if (!name.has_value()) return false;
   const Study* study = FindStudy(name->lease.study);
-  const Trial* trial = study == nullptr ? nullptr : study->FindTrial(name->lease.trial);
+  if (study == nullptr) return false;
+  if (!IsWithin(scope, study->spec())) return true;
+  const Trial* trial = study->FindTrial(name->lease.trial);
   return trial != nullptr && trial->FindCheckpoint(checkpoint_id) != nullptr;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+
 namespace halving {
 namespace {
 
@@ -11,6 +13,15 @@ constexpr absl::Duration kForgetAfter = absl::Hours(24);
 constexpr absl::Duration kConnectedWithin = absl::Seconds(60);
 
 }  // namespace
+
+std::string WorkerName(const Scope& owner, const std::string& name) {
+  return owner.empty() ? name : absl::StrCat(owner, "/", name);
+}
+
+absl::string_view OwnerOfWorker(absl::string_view worker) {
+  const size_t slash = worker.find('/');
+  return slash == absl::string_view::npos ? "" : worker.substr(0, slash);
+}
 
 void WorkerTable::Start(const WorkerStarted& event) {
   WorkerInfo& info = workers_[event.worker];

@@ -7,12 +7,20 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/core/busy_share.h"
 #include "server/core/events.h"
 #include "server/core/leases.h"
+#include "server/core/spec.h"
 
 namespace halving {
+
+// A worker's name: one that came with the token of an owner is "OWNER/NAME", so that no two teams'
+// workers are taken for one.
+std::string WorkerName(const Scope& owner, const std::string& name);
+// Empty: it is nobody's.
+absl::string_view OwnerOfWorker(absl::string_view worker);
 
 struct WorkerInfo {
   std::string incarnation;              // Of the process that owns the id now; may be empty.

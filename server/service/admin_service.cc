@@ -58,12 +58,6 @@ absl::StatusOr<Access::NewToken> FromProto(const v1::CreateTokenRequest& from) {
   return token;
 }
 
-grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpc(status));
-  return reactor;
-}
-
 }  // namespace
 
 absl::StatusOr<Caller> AdminServiceImpl::Admit(grpc::CallbackServerContext* context,
@@ -80,23 +74,23 @@ grpc::ServerUnaryReactor* AdminServiceImpl::CreateToken(grpc::CallbackServerCont
                                                         const v1::CreateTokenRequest* request,
                                                         v1::CreateTokenResponse* response) {
   const absl::StatusOr<Caller> caller = Admit(context, "CreateToken");
-  if (!caller.ok()) return Finish(context, caller.status());
+  if (!caller.ok()) return FinishWith(context, caller.status());
   const absl::StatusOr<Access::NewToken> token = FromProto(*request);
-  if (!token.ok()) return Finish(context, token.status());
+  if (!token.ok()) return FinishWith(context, token.status());
   const absl::StatusOr<Access::CreatedToken> made = access_->Create(*token);
-  if (!made.ok()) return Finish(context, made.status());
+  if (!made.ok()) return FinishWith(context, made.status());
   ShowToken(made->record, response->mutable_token());
   response->set_text(made->text);
   spdlog::info("token \"{}\" ({}, id {}) created by \"{}\"", made->record.name,
                RoleName(made->record.role), made->record.id, caller->token);
-  return Finish(context, absl::OkStatus());
+  return FinishWith(context, absl::OkStatus());
 }
 
 grpc::ServerUnaryReactor* AdminServiceImpl::ListTokens(grpc::CallbackServerContext* context,
                                                        const v1::ListTokensRequest*,
                                                        v1::ListTokensResponse* response) {
   const absl::StatusOr<Caller> caller = Admit(context, "ListTokens");
-  if (!caller.ok()) return Finish(context, caller.status());
+  if (!caller.ok()) return FinishWith(context, caller.status());
   for (const Access::ListedToken& listed : access_->List()) {
     v1::Token* token = response->add_tokens();
     ShowToken(listed.record, token);
@@ -104,19 +98,19 @@ grpc::ServerUnaryReactor* AdminServiceImpl::ListTokens(grpc::CallbackServerConte
       ToProto(listed.last_used, token->mutable_last_use_time());
     }
   }
-  return Finish(context, absl::OkStatus());
+  return FinishWith(context, absl::OkStatus());
 }
 
 grpc::ServerUnaryReactor* AdminServiceImpl::RevokeToken(grpc::CallbackServerContext* context,
                                                         const v1::RevokeTokenRequest* request,
                                                         v1::RevokeTokenResponse*) {
   const absl::StatusOr<Caller> caller = Admit(context, "RevokeToken");
-  if (!caller.ok()) return Finish(context, caller.status());
+  if (!caller.ok()) return FinishWith(context, caller.status());
   const absl::Status revoked = access_->Revoke(request->name());
   if (revoked.ok()) {
     spdlog::info("token \"{}\" revoked by \"{}\"", request->name(), caller->token);
   }
-  return Finish(context, revoked);
+  return FinishWith(context, revoked);
 }
 
 }  // namespace halving

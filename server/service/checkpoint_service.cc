@@ -23,7 +23,6 @@ absl::StatusOr<Caller> CheckpointServiceImpl::Admit(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* CheckpointServiceImpl::GetUploadOffset(
     grpc::CallbackServerContext* context, const v1::GetUploadOffsetRequest* request,
     v1::GetUploadOffsetResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const absl::StatusOr<Caller> caller = Admit(context, "GetUploadOffset");
   const absl::StatusOr<LeaseKey> lease = lease_ids_.Decode(request->lease_id());
   absl::Status status = caller.ok() ? lease.status() : caller.status();
@@ -31,10 +30,8 @@ grpc::ServerUnaryReactor* CheckpointServiceImpl::GetUploadOffset(
     status = absl::InvalidArgumentError(
         absl::StrCat("sha256 has ", request->sha256().size(), " bytes; it has ", kSha256Bytes));
   }
-  if (!status.ok()) {
-    reactor->Finish(ToGrpc(status));
-    return reactor;
-  }
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   keeper_->engine()->PostRead([this, reactor, request, response, lease = *lease,
                                scope = caller->owner](const absl::Status& read,
                                                       const Engine::View& view) {
@@ -51,17 +48,14 @@ grpc::ServerUnaryReactor* CheckpointServiceImpl::GetUploadOffset(
 grpc::ServerUnaryReactor* CheckpointServiceImpl::FindUnneeded(
     grpc::CallbackServerContext* context, const v1::FindUnneededRequest* request,
     v1::FindUnneededResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const absl::StatusOr<Caller> caller = Admit(context, "FindUnneeded");
-  if (!caller.ok()) {
-    reactor->Finish(ToGrpc(caller.status()));
-    return reactor;
-  }
+  if (!caller.ok()) return FinishWith(context, caller.status());
   if (request->checkpoint_ids_size() > kMaxIds) {
-    reactor->Finish(ToGrpc(absl::InvalidArgumentError(absl::StrCat(
-        "checkpoint_ids has ", request->checkpoint_ids_size(), " entries; at most ", kMaxIds))));
-    return reactor;
+    return FinishWith(context, absl::InvalidArgumentError(absl::StrCat(
+                                   "checkpoint_ids has ", request->checkpoint_ids_size(),
+                                   " entries; at most ", kMaxIds)));
   }
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   keeper_->engine()->PostRead([reactor, request, response, scope = caller->owner](
                                   const absl::Status& status, const Engine::View& view) {
     for (const std::string& id : request->checkpoint_ids()) {

@@ -66,11 +66,13 @@ bool ConnectionLimit::IsFull(const std::string& from) const {
 void ConnectionLimit::Add(int fd, Connection connection) {
   ++by_address_[connection.from];
   const auto [at, is_new] = connections_.try_emplace(fd);
-  if (!is_new) {  // It had another connection before, which so has ended.
-    const auto before = by_address_.find(at->second.from);
-    if (--before->second == 0) by_address_.erase(before);
-  }
+  if (!is_new) CountOff(at->second.from);  // That connection has ended, then.
   at->second = std::move(connection);
+}
+
+void ConnectionLimit::CountOff(const std::string& from) {
+  const auto found = by_address_.find(from);
+  if (--found->second == 0) by_address_.erase(found);
 }
 
 void ConnectionLimit::Sweep() {
@@ -80,8 +82,7 @@ void ConnectionLimit::Sweep() {
   absl::erase_if(connections_, [this](const auto& entry) {
     const auto& [fd, connection] = entry;
     if (InodeOf(fd) == connection.inode) return false;
-    const auto found = by_address_.find(connection.from);
-    if (--found->second == 0) by_address_.erase(found);
+    CountOff(connection.from);
     return true;
   });
 }

@@ -38,6 +38,8 @@ class ConnectionLimit {
 
   bool IsFull(const std::string& from) const;
   void Add(int fd, Connection connection);
+  // One from there has ended.
+  void CountOff(const std::string& from);
   // Forgets those that have ended. Not again at once: a flood must not keep it at it.
   void Sweep();
   void SayRefused(const std::string& from);

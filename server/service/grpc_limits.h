@@ -9,7 +9,7 @@ namespace halving {
 
 // The largest legal messages, a spec and a chunk of a checkpoint, have 1 MiB and some; what is a
 // little larger gets our own message, which says more than gRPC's.
-inline constexpr int kMaxMessageBytes = 2 << 20;
+inline constexpr int kMaxReceivedBytes = 2 << 20;
 
 // Bounds on messages, headers, streams and idle connections; docs/operating.md lists them.
 void SetLimits(grpc::ServerBuilder* builder);

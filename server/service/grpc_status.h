@@ -1,10 +1,12 @@
-// absl::Status to grpc::Status: the one place where that happens.
+// absl::Status to grpc::Status, and as a call's end: the one place where that happens.
 #ifndef HALVING_SERVER_SERVICE_GRPC_STATUS_H_
 #define HALVING_SERVER_SERVICE_GRPC_STATUS_H_
 
 #include <string>
 
 #include "absl/status/status.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/server_callback.h"
 #include "grpcpp/support/status.h"
 #include "server/service/cut_text.h"
 
@@ -18,6 +20,14 @@ inline constexpr size_t kMaxMessageBytes = 2000;
 inline grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()),
           CutText(std::string(status.message()), kMaxMessageBytes)};
+}
+
+// Ends a call that needs nothing more.
+inline grpc::ServerUnaryReactor* FinishWith(grpc::CallbackServerContext* context,
+                                            const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpc(status));
+  return reactor;
 }
 
 }  // namespace halving

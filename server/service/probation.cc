@@ -22,7 +22,7 @@ namespace {
 
 // A handshake with certificates, settings, and the headers of a call have some 10 kB; and gRPC says
 // that a call was let in only once its first message is here, which may take long on a slow link.
-constexpr uint64_t kMostBytes = kMaxMessageBytes + (128 << 10);
+constexpr uint64_t kMostBytes = kMaxReceivedBytes + (128 << 10);
 // A stream's first message may be followed by others before the server has looked at its headers.
 constexpr absl::Duration kPatience = absl::Milliseconds(100);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(50);

@@ -14,12 +14,6 @@
 namespace halving {
 namespace {
 
-grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context, const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpc(status));
-  return reactor;
-}
-
 // The view is of the end of the batch, in which the study may have been deleted.
 absl::Status ShowChanged(const Engine::Reply& reply, const Engine::View& view,
                          v1::Study* response) {
@@ -43,7 +37,7 @@ grpc::ServerUnaryReactor* StudyServiceImpl::Change(grpc::CallbackServerContext* 
                                                    absl::string_view method, OneCommand command,
                                                    v1::Study* response) {
   const absl::StatusOr<Caller> caller = Admit(context, method);
-  if (!caller.ok()) return Refuse(context, caller.status());
+  if (!caller.ok()) return FinishWith(context, caller.status());
   command.scope = caller->owner;
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->Post(std::move(command), [reactor, response](absl::StatusOr<Engine::Reply> reply,
@@ -57,7 +51,7 @@ grpc::ServerUnaryReactor* StudyServiceImpl::Read(
     grpc::CallbackServerContext* context, absl::string_view method,
     std::function<absl::Status(const Engine::View&, const Scope&)> show) {
   absl::StatusOr<Caller> caller = Admit(context, method);
-  if (!caller.ok()) return Refuse(context, caller.status());
+  if (!caller.ok()) return FinishWith(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->PostRead([reactor, show = std::move(show), scope = std::move(caller->owner)](
                         const absl::Status& status, const Engine::View& view) {
@@ -80,7 +74,7 @@ grpc::ServerUnaryReactor* StudyServiceImpl::CreateStudy(grpc::CallbackServerCont
                                                         const v1::CreateStudyRequest* request,
                                                         v1::Study* response) {
   absl::StatusOr<StudySpec> spec = FromProto(request->study());
-  if (!spec.ok()) return Refuse(context, spec.status());
+  if (!spec.ok()) return FinishWith(context, spec.status());
   return Change(
       context, "CreateStudy",
       halving::CreateStudy{.spec = *std::move(spec), .fallback_seed = SecureRandomNonZero()},
@@ -91,12 +85,12 @@ grpc::ServerUnaryReactor* StudyServiceImpl::PlanStudy(grpc::CallbackServerContex
                                                       const v1::PlanStudyRequest* request,
                                                       v1::StudyPlan* response) {
   const absl::StatusOr<Caller> caller = Admit(context, "PlanStudy");
-  if (!caller.ok()) return Refuse(context, caller.status());
+  if (!caller.ok()) return FinishWith(context, caller.status());
   const absl::StatusOr<StudySpec> spec = FromProto(request->study());
-  if (!spec.ok()) return Refuse(context, spec.status());
+  if (!spec.ok()) return FinishWith(context, spec.status());
   const absl::StatusOr<Plan> plan = MakePlan(*spec);
   if (plan.ok()) ToProto(*plan, response);
-  return Refuse(context, plan.status());
+  return FinishWith(context, plan.status());
 }
 
 grpc::ServerUnaryReactor* StudyServiceImpl::GetStudy(grpc::CallbackServerContext* context,
@@ -153,7 +147,7 @@ grpc::ServerUnaryReactor* StudyServiceImpl::GetTrialLog(grpc::CallbackServerCont
                                                         const v1::GetTrialLogRequest* request,
                                                         v1::TrialLog* response) {
   absl::StatusOr<Caller> caller = Admit(context, "GetTrialLog");
-  if (!caller.ok()) return Refuse(context, caller.status());
+  if (!caller.ok()) return FinishWith(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   readers_.Post([this, reactor, request, response, scope = std::move(caller->owner)] {
     absl::StatusOr<v1::TrialLog> log =
@@ -200,7 +194,7 @@ grpc::ServerUnaryReactor* StudyServiceImpl::ExtendStudy(grpc::CallbackServerCont
                                                         const v1::ExtendStudyRequest* request,
                                                         v1::Study* response) {
   const absl::StatusOr<Limits> limits = FromProto(request->limits());
-  if (!limits.ok()) return Refuse(context, limits.status());
+  if (!limits.ok()) return FinishWith(context, limits.status());
   return Change(context, "ExtendStudy",
                 halving::ExtendStudy{.name = request->name(), .limits = *limits}, response);
 }
@@ -209,7 +203,7 @@ grpc::ServerUnaryReactor* StudyServiceImpl::DeleteStudy(grpc::CallbackServerCont
                                                         const v1::DeleteStudyRequest* request,
                                                         v1::DeleteStudyResponse*) {
   const absl::StatusOr<Caller> caller = Admit(context, "DeleteStudy");
-  if (!caller.ok()) return Refuse(context, caller.status());
+  if (!caller.ok()) return FinishWith(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->Post(halving::DeleteStudy{.name = request->name(), .scope = caller->owner},
                 [this, reactor](absl::StatusOr<Engine::Reply> reply, const Engine::View&) {

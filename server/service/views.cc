@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -271,12 +270,8 @@ void ShowRow(const Scheduler& scheduler, const Study& study, absl::Time now, v1:
   to->set_best_trial_id(best->id);
 }
 
-std::string WorkerName(const Scope& scope, const std::string& name) {
-  return scope.empty() ? name : absl::StrCat(scope, "/", name);
-}
-
 bool IsWithin(const Scope& scope, const Scheduler& scheduler, const std::string& worker) {
-  if (scope.empty() || absl::StartsWith(worker, absl::StrCat(scope, "/"))) return true;
+  if (scope.empty() || scope == OwnerOfWorker(worker)) return true;
   const auto held = scheduler.leases().HeldBy(worker);
   return std::any_of(held.begin(), held.end(), [&](const LeaseTable::Key& key) {
     return IsWithin(scope, scheduler.FindStudy(key.first)->spec());

@@ -24,9 +24,6 @@ void ShowStatus(const Scheduler& scheduler, const Study& study, absl::Time now,
 // One line of a list of studies.
 void ShowRow(const Scheduler& scheduler, const Study& study, absl::Time now, v1::StudyRow* to);
 
-// A worker's name: one that came with the token of an owner is "OWNER/NAME", so that no two teams'
-// workers are taken for one.
-std::string WorkerName(const Scope& scope, const std::string& name);
 // Whether the worker is that owner's, or has a trial of his.
 bool IsWithin(const Scope& scope, const Scheduler& scheduler, const std::string& worker);
 
