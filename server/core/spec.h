@@ -58,8 +58,11 @@ struct StudySpec {
   friend bool operator==(const StudySpec&, const StudySpec&) = default;
 };
 
+inline bool IsWithin(const Scope& scope, const std::string& owner) {
+  return scope.empty() || scope == owner;
+}
 inline bool IsWithin(const Scope& scope, const StudySpec& spec) {
-  return scope.empty() || scope == spec.owner;
+  return IsWithin(scope, spec.owner);
 }
 
 // Fills in the defaults and checks everything. INVALID_ARGUMENT names the field, the value seen and

@@ -19,7 +19,6 @@
 #include "common/log.h"
 #include "common/open_files.h"
 #include "common/sd_notify.h"
-#include "common/server_address.h"
 #include "common/status.h"
 #include "common/version.h"
 #include "server/daemon/offline_commands.h"

@@ -30,6 +30,15 @@ std::string Describe(const JournalReport& report) {
                       " running, ", Count(report.results, "result", "results"));
 }
 
+// Against a server that starts meanwhile. NOT_FOUND: there is none, and none is made.
+absl::StatusOr<DataDirectory> LockExisting(const std::string& path) {
+  if (!std::filesystem::is_directory(path)) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no data directory ", path, "; name it by --data-dir"));
+  }
+  return DataDirectory::Lock(path);
+}
+
 }  // namespace
 
 ExitCode JournalExitCode(const absl::Status& status) {
@@ -38,13 +47,9 @@ ExitCode JournalExitCode(const absl::Status& status) {
 
 ExitCode RunVerify(const ServerOptions& options) {
   std::string file = options.file;
-  std::optional<DataDirectory> held;  // Against a server that starts meanwhile.
+  std::optional<DataDirectory> held;
   if (file.empty()) {
-    if (!std::filesystem::is_directory(options.data_dir)) {
-      return Fail(absl::NotFoundError(absl::StrCat("there is no data directory ", options.data_dir,
-                                                   "; name it by --data-dir")));
-    }
-    absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
+    absl::StatusOr<DataDirectory> directory = LockExisting(options.data_dir);
     if (!directory.ok()) return Fail(directory.status());
     held.emplace(*std::move(directory));
     file = held->journal_file();
@@ -56,11 +61,7 @@ ExitCode RunVerify(const ServerOptions& options) {
 }
 
 ExitCode RunAdminToken(const ServerOptions& options) {
-  if (!std::filesystem::is_directory(options.data_dir)) {
-    return Fail(absl::NotFoundError(
-        absl::StrCat("there is no data directory ", options.data_dir, "; name it by --data-dir")));
-  }
-  const absl::StatusOr<DataDirectory> directory = DataDirectory::Lock(options.data_dir);
+  const absl::StatusOr<DataDirectory> directory = LockExisting(options.data_dir);
   if (!directory.ok()) return Fail(directory.status());
   const absl::Status made = Access::MakeAdminToken(options.data_dir, Clock::Real());
   if (!made.ok()) return Fail(made);

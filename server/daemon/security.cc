@@ -56,13 +56,7 @@ Authorize HttpAuthorize(Access* access) {
 // On loopback there are none: the name that it is reached by there is not the certificate's.
 TlsSource HttpCertificates(const ServerOptions& options, const TlsWatcher* tls) {
   if (tls == nullptr || IsLoopback(options.http)) return nullptr;
-  return [tls] {
-    const TlsWatcher::Current now = tls->current();
-    return TlsIdentity{.generation = now.generation,
-                       .certificates = now.material->cert_pem,
-                       .private_key = now.material->key_pem,
-                       .client_ca = now.material->ca_pem};
-  };
+  return [tls] { return tls->current(); };
 }
 
 }  // namespace halving

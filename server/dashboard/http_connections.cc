@@ -344,15 +344,13 @@ void HttpConnections::Shed(const std::vector<Exchange>& polled) {
       waiting += exchange->out_.size();
   }
   while (waiting > limits_.waiting_bytes) {
-    const HttpExchange* oldest = nullptr;
-    HttpExchange* shed = nullptr;
+    HttpExchange* oldest = nullptr;
     for (const Exchange& exchange : polled) {
       if (!exchange->is_polled_ || exchange->state_ != State::kSending) continue;
-      if (oldest != nullptr && oldest->deadline_ <= exchange->deadline_) continue;
-      oldest = shed = exchange.get();
+      if (oldest == nullptr || exchange->deadline_ < oldest->deadline_) oldest = exchange.get();
     }
-    waiting -= shed->out_.size();
-    shed->state_ = State::kOver;
+    waiting -= oldest->out_.size();
+    oldest->state_ = State::kOver;
   }
 }
 

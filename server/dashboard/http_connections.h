@@ -89,10 +89,10 @@ class HttpConnections {
   // Writes the answer. By one of the `threads`; it may throw.
   using Answer = std::function<void(HttpExchange*)>;
 
-  // `tls` may be null; else it must have been loaded.
   HttpConnections(const HttpLimits& limits, int threads, Admit admit, Answer answer);
   ~HttpConnections();
 
+  // `tls` may be null; else it must have been loaded.
   void Start(std::unique_ptr<HttpTls> tls);
   // Takes a connection over.
   void Add(UniqueFd fd) ABSL_LOCKS_EXCLUDED(mu_);

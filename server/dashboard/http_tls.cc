@@ -5,10 +5,8 @@
 #include <openssl/x509.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -46,8 +44,8 @@ Owned<X509> NextCertificate(BIO* pem) {
 // A key that asks for a password gets none: nobody sits there.
 int NoPassword(char*, int, int, void*) { return -1; }
 
-absl::Status UseIdentity(SSL_CTX* context, const TlsIdentity& identity) {
-  const Owned<BIO> chain = TextOf(identity.certificates);
+absl::Status UseIdentity(SSL_CTX* context, const TlsMaterial& material) {
+  const Owned<BIO> chain = TextOf(material.cert_pem);
   const Owned<X509> own = NextCertificate(chain.get());
   if (own == nullptr || SSL_CTX_use_certificate(context, own.get()) != 1)
     return Unusable("the certificate is not one in PEM");
@@ -56,7 +54,7 @@ absl::Status UseIdentity(SSL_CTX* context, const TlsIdentity& identity) {
       return Unusable("the certificate's chain cannot be used");
   }
   ERR_clear_error();  // The end of the text is one.
-  const Owned<BIO> key_text = TextOf(identity.private_key);
+  const Owned<BIO> key_text = TextOf(material.key_pem);
   const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, NoPassword, nullptr));
   if (key == nullptr || SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
       SSL_CTX_check_private_key(context) != 1)
@@ -172,13 +170,14 @@ std::unique_ptr<HttpWire> HttpWire::Plain(UniqueFd fd) {
 }
 
 absl::Status HttpTls::Load() {
-  const TlsIdentity identity = source_();
-  if (generation_ == identity.generation) return absl::OkStatus();
-  generation_ = identity.generation;
+  const TlsWatcher::Current now = source_();
+  if (generation_ == now.generation) return absl::OkStatus();
+  generation_ = now.generation;
   Context context(SSL_CTX_new(TLS_server_method()));
   if (context == nullptr) return Unusable("OpenSSL cannot be used");
-  for (const absl::Status& status : {SetRules(context.get()), UseIdentity(context.get(), identity),
-                                     AskClients(context.get(), identity.client_ca)}) {
+  for (const absl::Status& status :
+       {SetRules(context.get()), UseIdentity(context.get(), *now.material),
+        AskClients(context.get(), now.material->ca_pem)}) {
     if (!status.ok()) return status;
   }
   context_ = std::move(context);

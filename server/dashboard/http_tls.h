@@ -11,20 +11,14 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/tls_files.h"
 #include "common/unique_fd.h"
 
 namespace halving {
 
-// What a server shows, and asks of its clients, as PEM.
-struct TlsIdentity {
-  uint64_t generation = 0;   // Another one whenever anything below has changed.
-  std::string certificates;  // The server's own, and those between it and the root, in that order.
-  std::string private_key;
-  std::string client_ca;  // Not empty: clients must show a certificate that one of these signed.
-};
-
-// Asked for each connection, by one thread: it must not block.
-using TlsSource = std::function<TlsIdentity()>;
+// What a server shows and, where there is a CA, asks of its clients. Asked for each connection, by
+// one thread: it must not block.
+using TlsSource = std::function<TlsWatcher::Current()>;
 
 // One connection's bytes. Its socket never blocks. Thread-compatible: one thread at a time.
 class HttpWire {

@@ -44,10 +44,6 @@ absl::Status AddCurves(Engine* engine, StudyUid uid, v1::Figure* figure) {
   return absl::OkStatus();
 }
 
-bool IsOf(const Scope& scope, const StudyFacts& facts) {
-  return scope.empty() || scope == facts.owner;
-}
-
 }  // namespace
 
 StudyFeed::StudyFeed(Engine* engine, LowPriority* drawing, StudyFacts facts)
@@ -268,9 +264,9 @@ absl::StatusOr<std::shared_ptr<StudyFeed>> StudyFeeds::Find(const std::string& n
                                                             const Scope& scope) {
   // Without asking the engine, which would hold up workers for each thing that a page fetches.
   std::shared_ptr<StudyFeed> known = Known(name);
-  if (known != nullptr && IsOf(scope, known->mirror().facts())) return known;
+  if (known != nullptr && IsWithin(scope, known->mirror().facts().owner)) return known;
   HV_ASSIGN_OR_RETURN(StudyFacts facts, Ask(name));
-  if (!IsOf(scope, facts)) return NoStudy(name);
+  if (!IsWithin(scope, facts.owner)) return NoStudy(name);
   const StudyUid uid = facts.uid;
   HV_ASSIGN_OR_RETURN(std::shared_ptr<StudyFeed> feed, Add(std::move(facts)));
   // From now on its deletion is noticed; it may have come just before.

@@ -114,7 +114,7 @@ absl::StatusOr<v1::Overview> StudyIndex::Show(const OverviewQuery& query, const 
   int64_t running = 0;
   int64_t total = 0;
   for (auto at = rows_.rbegin(); at != rows_.rend(); ++at) {
-    if (!scope.empty() && scope != at->second.owner) continue;
+    if (!IsWithin(scope, at->second.owner)) continue;
     const v1::StudyRow& row = at->second.shown;
     ++total;
     if (row.state() == v1::STUDY_STATE_RUNNING) ++running;

@@ -33,6 +33,7 @@ REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 LIST_SERVICES = b"\x3a\x01*"
 
 
+@unittest.skipIf(shutil.which("openssl") is None, "openssl is not there")
 class AccessTest(harness.EndToEndTest):
 
     def setUp(self):
@@ -297,6 +298,4 @@ class AccessTest(harness.EndToEndTest):
 
 
 if __name__ == "__main__":
-    if shutil.which("openssl") is None:
-        raise unittest.SkipTest("openssl is not there")
     harness.main()

@@ -120,6 +120,11 @@ class Connection:
                 return payload
         return None
 
+    def await_settings(self):
+        """Until the limits are acknowledged on both sides, or the connection was closed."""
+        while self.wait_for(SETTINGS) != b"" and not self.closed:
+            pass
+
     def wait_until_closed(self, timeout_s):
         """Answers nothing meanwhile."""
         end = time.monotonic() + timeout_s

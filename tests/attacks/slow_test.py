@@ -49,8 +49,7 @@ class SlowTest(attacks.AttackTest):
         with self.a_good_client():
             attacker = frames.Connection(self.address, settings=((frames.INITIAL_WINDOW_SIZE, 0),))
             self.addCleanup(attacker.socket.close)
-            while attacker.wait_for(SETTINGS) != b"":
-                pass
+            attacker.await_settings()
             for n in range(STREAMS + 50):
                 attacker.call(PATH, get, 2 * n + 1)
             kinds = {kind for kind, *_ in attacker.frames(1)}

@@ -22,25 +22,24 @@ using testing::StartsWith;
 class Shown {
  public:
   void Set(const TestIdentity& identity, const std::string& client_ca = "") {
-    Set({.certificates = identity.certificate_pem(),
-         .private_key = identity.key_pem(),
-         .client_ca = client_ca});
+    Set({.cert_pem = identity.certificate_pem(),
+         .key_pem = identity.key_pem(),
+         .ca_pem = client_ca});
   }
-  void Set(TlsIdentity identity) {
+  void Set(TlsMaterial material) {
     MutexLock lock(&mu_);
-    identity.generation = identity_.generation + 1;
-    identity_ = std::move(identity);
+    current_ = {std::make_shared<TlsMaterial>(std::move(material)), current_.generation + 1};
   }
   HttpServer::Options Options(const HttpLimits& limits = {}) {
     return {.limits = limits, .tls = [this] {
               MutexLock lock(&mu_);
-              return identity_;
+              return current_;
             }};
   }
 
  private:
   Mutex mu_;
-  TlsIdentity identity_ ABSL_GUARDED_BY(mu_);
+  TlsWatcher::Current current_ ABSL_GUARDED_BY(mu_);
 };
 
 std::unique_ptr<httplib::SSLClient> ClientOf(const DashboardFixture& f,
@@ -93,7 +92,7 @@ TEST(HttpTlsTest, AnotherCertificateHoldsFromTheNextConnectionOn) {
   shown.Set(second);
   EXPECT_FALSE(Serves(f, first));
   EXPECT_TRUE(Serves(f, second));
-  shown.Set({.certificates = "no certificate", .private_key = "no key"});
+  shown.Set({.cert_pem = "no certificate", .key_pem = "no key"});
   EXPECT_TRUE(Serves(f, second)) << "the former one is kept";
 }
 
@@ -146,14 +145,12 @@ TEST(HttpTlsTest, AHandshakeThatDoesNotEndHoldsNobodyUp) {
 TEST(HttpTlsTest, WhatCannotBeUsedIsToldAtTheStart) {
   const TestIdentity one("one");
   const TestIdentity other("other");
-  for (const TlsIdentity& identity : std::vector<TlsIdentity>{
-           {.generation = 1, .certificates = "", .private_key = one.key_pem()},
-           {.generation = 1, .certificates = one.certificate_pem(), .private_key = other.key_pem()},
-           {.generation = 1,
-           .certificates = one.certificate_pem(),
-           .private_key = one.key_pem(),
-           .client_ca = "nothing"}}) {
-    HttpServer server({.tls = [identity] { return identity; }});
+  for (const TlsMaterial& material : std::vector<TlsMaterial>{
+           {.cert_pem = "", .key_pem = one.key_pem()},
+           {.cert_pem = one.certificate_pem(), .key_pem = other.key_pem()},
+           {.cert_pem = one.certificate_pem(), .key_pem = one.key_pem(), .ca_pem = "nothing"}}) {
+    const TlsWatcher::Current current = {std::make_shared<TlsMaterial>(material), 1};
+    HttpServer server({.tls = [current] { return current; }});
     EXPECT_THAT(server.Start("127.0.0.1:0"),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("TLS")));
   }

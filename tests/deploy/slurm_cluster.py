@@ -13,6 +13,8 @@ import socket
 import subprocess
 import time
 
+from waiting import wait_for
+
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel", "squeue")
 
 # In seconds: how long a job that is ended has, as on most clusters 30.
@@ -108,20 +110,20 @@ class SlurmCluster:
                     *(f"--{what}={self.dir / name}" for what, name in (
                         ("socket", "munge.sock"), ("pid-file", "munged.pid"),
                         ("seed-file", "munged.seed"), ("log-file", "munged.log"))))
-        self._wait("munged", lambda: (self.dir / "munge.sock").exists())
+        self.wait_for("munged", lambda: (self.dir / "munge.sock").exists())
         self._start("slurmctld", "slurmctld", "-D", "-f", self.dir / "slurm.conf")
         for node in ("n1", "n2"):
             self._start(f"slurmd-{node}", "slurmd", "-D", "-N", node, "-f",
                         self.dir / "slurm.conf")
-        self._wait("the nodes", lambda: self.run("sinfo", "-h", "-p", "main", "-t", "idle", "-o",
+        self.wait_for("the nodes", lambda: self.run("sinfo", "-h", "-p", "main", "-t", "idle", "-o",
                                                  "%D", check=False).strip() == "2")
 
-    def _wait(self, what, condition, deadline_s=60):
-        end = time.monotonic() + deadline_s
-        while not condition():
-            if time.monotonic() > end:
-                raise AssertionError(f"{what}: not within {deadline_s} s\n{self.logs()}")
-            time.sleep(0.05)
+    def wait_for(self, what, condition):
+        """As the function; a failure shows the logs."""
+        try:
+            return wait_for(what, condition)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.logs()}") from None
 
     def cancel_all(self):
         """Ends all jobs: of the server's name there may be one at a time."""

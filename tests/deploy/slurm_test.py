@@ -11,7 +11,7 @@ import tempfile
 
 import harness
 import slurm_cluster
-from harness import BIN, SOURCE, TRAINER, study, wait_for
+from harness import BIN, SOURCE, TRAINER, study
 
 SCRIPTS = SOURCE / "deploy" / "slurm"
 WORKER = f"{sys.executable} {TRAINER}"
@@ -61,18 +61,12 @@ class SlurmTest(harness.EndToEndTest):
         (self.shared / "new").write_text(address + "\n", encoding="utf-8")
         (self.shared / "new").rename(self.shared / "server.address")
 
-    def await_on_cluster(self, what, condition):
-        try:
-            return wait_for(what, condition)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.cluster.logs()}") from None
-
     def await_results(self, name, count):
-        self.await_on_cluster(f"{count} results of {name}",
+        self.cluster.wait_for(f"{count} results of {name}",
                               lambda: int(self.status(name)["evaluations"]) >= count)
 
     def await_restart(self, job):
-        self.await_on_cluster(f"job {job} runs again",
+        self.cluster.wait_for(f"job {job} runs again",
                               lambda: self.cluster.job(job)["Restarts"] == "1"
                               and self.cluster.job(job)["JobState"] == "RUNNING")
 
@@ -98,7 +92,7 @@ class SlurmTest(harness.EndToEndTest):
     def test_nothing_is_lost_when_jobs_are_preempted_or_out_of_time_and_requeued(self):
         server = self.cluster.submit(SCRIPTS / "server.sbatch")
         workers = self.submit_workers(3, f"--dependency=after:{server}")
-        self.await_on_cluster("the server", (self.shared / "server.address").exists)
+        self.cluster.wait_for("the server", (self.shared / "server.address").exists)
         self.create(study("cluster", objective_options={"pace": 0.15},
                           limits={"max_evaluations": 60}))
         self.await_results("cluster", 3)
@@ -114,17 +108,17 @@ class SlurmTest(harness.EndToEndTest):
         self.await_restart(f"{workers}_{preempted}")
         self.cluster.run("scancel", "--batch", "--signal=USR1", server)
         self.await_restart(server)
-        self.await_on_cluster("the server listens", self.listens)
+        self.cluster.wait_for("the server listens", self.listens)
         self.await_restart(f"{workers}_{other}")
         self.assert_whole("cluster", 60)
         # With nothing left to do they give their GPUs back.
-        self.await_on_cluster("the workers leave", lambda: all(
+        self.cluster.wait_for("the workers leave", lambda: all(
             self.cluster.job(f"{workers}_{task}")["JobState"] == "COMPLETED" for task in tasks))
         for task in tasks:  # Once each when it was told, and once when it was idle.
             log = (self.cluster.dir / f"halving-worker-{workers}_{task}.log").read_text()
             self.assertEqual(log.count(f"worker slurm:{workers}_{task} has left"), 2, log)
         self.cluster.run("scancel", server)
-        self.await_on_cluster("the server stops", lambda: self.cluster.job(server)[
+        self.cluster.wait_for("the server stops", lambda: self.cluster.job(server)[
             "JobState"] == "CANCELLED")
         log = (self.cluster.dir / f"halving-server-{server}.log").read_text()
         self.assertEqual(len(re.findall(r"\binfo stopped$", log, re.MULTILINE)), 2, log)
@@ -141,7 +135,7 @@ class SlurmTest(harness.EndToEndTest):
         self.start_server(listen="127.0.0.1:0")
         self.say_where(self.address)
         self.assertEqual(int(self.wait_until_ended("moving")["evaluations"]), 20)
-        self.await_on_cluster("the worker leaves", lambda: self.cluster.job(worker + "_1")[
+        self.cluster.wait_for("the worker leaves", lambda: self.cluster.job(worker + "_1")[
             "JobState"] == "COMPLETED")
 
     def test_the_page_is_followed(self):
@@ -163,7 +157,7 @@ class SlurmTest(harness.EndToEndTest):
         (config / "worker.token").chmod(0o640)
         self.say_where(self.address)
         job = self.submit_workers(1)
-        self.await_on_cluster("the job fails", lambda: self.cluster.job(job + "_1")[
+        self.cluster.wait_for("the job fails", lambda: self.cluster.job(job + "_1")[
             "JobState"] == "FAILED")
         self.assertIn("worker.token can be read by others than you; chmod 600 it",
                       (self.cluster.dir / f"halving-worker-{job}_1.log").read_text())

@@ -17,6 +17,7 @@ import yaml
 import container
 import image
 import process
+from waiting import wait_for
 
 TOP_KEYS = {"name", "services", "volumes", "secrets"}
 SERVICE_KEYS = {
@@ -184,7 +185,7 @@ class Container:
                 raise AssertionError(f"{self.name} ended with {self.running.popen.poll()}:\n"
                                      + self.text())
             return self.running.pid() is not None and self.health()[0] == 0
-        process.wait_for(f"{self.name} is healthy", healthy, deadline_s)
+        wait_for(f"{self.name} is healthy", healthy, deadline_s)
 
     def stop(self):
         patience_s = seconds(self.service.get("stop_grace_period", "10s"))

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 CONTAINER = pathlib.Path(__file__).with_name("container.py")
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
@@ -119,15 +118,3 @@ def run(config, **kwargs):
         return running.popen.wait()
     finally:
         running.close()
-
-
-def wait_for(what, condition, deadline_s):
-    """Polls until `condition()` is true and returns its value."""
-    end = time.monotonic() + deadline_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {deadline_s} s")
-        time.sleep(0.1)

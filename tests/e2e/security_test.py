@@ -1,10 +1,8 @@
 """TLS, client certificates and tokens between real processes, also across a network namespace."""
 
-import json
 import os
 import signal
 import subprocess
-import unittest
 
 import certs
 import harness
@@ -58,11 +56,9 @@ class SecureTest(harness.EndToEndTest):
         return self.start(name, *command, env=self.environment)
 
     def finish(self, name):
-        def ended():
-            status = json.loads(self.halving("status", name, "--json"))
-            return status if status["study"]["state"] == "STUDY_STATE_COMPLETED" else None
-
-        return wait_for(f"study {name} ends", ended)
+        status = self.wait_until_ended(name)
+        self.assertEqual(status["study"]["state"], "STUDY_STATE_COMPLETED")
+        return status
 
     def check_swap(self):
         """A study goes on, and to its end, while every certificate is replaced."""

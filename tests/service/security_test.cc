@@ -97,13 +97,9 @@ class SecurityTest : public testing::Test {
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Response*),
                                 const std::string& token, const Request& request) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-    context.AddMetadata("authorization", "Bearer " + token);
-    Response response;
-    const grpc::Status status = (stub.*method)(&context, request, &response);
-    if (!status.ok()) return FromGrpc(status);
-    return response;
+    return ServerFixture::CallOn(&stub, method, request, [&](grpc::ClientContext* context) {
+      context->AddMetadata("authorization", "Bearer " + token);
+    });
   }
 
   ServerFixture f_;
@@ -223,8 +219,7 @@ TEST_F(SecurityTest, AnAskThatWaitedGetsNothingOnceItsTokenEnded) {
     ask.mutable_wait()->set_seconds(30);
     answered.set_value(Call(*stub, &v1::WorkerService::Stub::Suggest, token, ask).status());
   });
-  while (f_.Waiting() == 0) {
-  }
+  ServerFixture::Await("an ask that waits", [&] { return f_.Waiting() > 0; });
   ASSERT_THAT(access_->Revoke("w"), IsOk());
   ASSERT_THAT(f_.Create(FlatSpec("s", 3)), IsOk());
   EXPECT_THAT(answered.get_future().get(), StatusIs(StatusCode::kUnauthenticated));
@@ -450,10 +445,7 @@ TEST_F(TlsTest, ANewCertificateIsShownFromTheNextConnectionOn) {
   const TestIdentity next("next", &next_ca);
   EXPECT_THAT(CallAs(&client_, next_ca), StatusIs(StatusCode::kUnavailable));
   Write(next);
-  const absl::Time until = Clock::Real()->Now() + absl::Seconds(30);
-  absl::Status status = absl::UnknownError("");
-  while (!status.ok() && Clock::Real()->Now() < until) status = CallAs(&client_, next_ca);
-  EXPECT_THAT(status, IsOk());
+  ServerFixture::Await("the new certificate", [&] { return CallAs(&client_, next_ca).ok(); });
   EXPECT_THAT(CallAs(&client_, ca_), StatusIs(StatusCode::kUnavailable)) << "the old one is gone";
 }
 

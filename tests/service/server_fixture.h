@@ -90,13 +90,12 @@ class ServerFixture {
 
   // ---- one call
   template <typename Stub, typename Request, typename Response>
-  static absl::StatusOr<Response> CallOn(Stub* stub,
-                                         grpc::Status (Stub::*method)(grpc::ClientContext*,
-                                                                      const Request&, Response*),
-                                         const Request& request, bool wait_for_ready = false) {
+  static absl::StatusOr<Response> CallOn(
+      Stub* stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+      const Request& request, const std::function<void(grpc::ClientContext*)>& prepare = nullptr) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-    context.set_wait_for_ready(wait_for_ready);
+    if (prepare) prepare(&context);
     Response response;
     const grpc::Status status = (stub->*method)(&context, request, &response);
     if (!status.ok()) return FromGrpc(status);
@@ -157,7 +156,9 @@ class ServerFixture {
       const std::unique_ptr<WorkerStub> own = v1::WorkerService::NewStub(Connect(address()));
       // gRPC 1.51 looks at errno long after it called connect(); in a new thread its memory may
       // have left another there, and what still connects then counts as failed.
-      return CallOn<WorkerStub>(own.get(), &WorkerStub::Suggest, request, /*wait_for_ready=*/true);
+      return CallOn<WorkerStub>(
+          own.get(), &WorkerStub::Suggest, request,
+          [](grpc::ClientContext* context) { context->set_wait_for_ready(true); });
     });
   }
   // Until so many workers have been seen: an ask that was seen waits, or has been answered.

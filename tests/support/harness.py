@@ -13,26 +13,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
+
+from waiting import DEADLINE_S, wait_for
 
 BIN = pathlib.Path(os.environ["HALVING_BIN"])
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 TRAINER = SOURCE / "tests" / "e2e" / "fake_trainer.py"
 GRPCURL = SOURCE / "build" / "tools" / "grpcurl"
-DEADLINE_S = 60
-
-
-def wait_for(what, condition, deadline_s=DEADLINE_S):
-    """Polls until `condition()` is true and returns its value; AssertionError after the deadline."""
-    end = time.monotonic() + deadline_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {deadline_s} s")
-        time.sleep(0.02)
 
 
 def study(study_name, /, **changes):

@@ -38,8 +38,6 @@ export function forgetToken() {
   dispatchEvent(new Event('accesschange'));
 }
 
-export const caller = () => who;
-
 export function setCaller(told) {
   who = told;
   dispatchEvent(new Event('accesschange'));
